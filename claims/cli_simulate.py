@@ -1,0 +1,162 @@
+"""``conetheory simulate``: one simulation, theory beside it."""
+
+import json
+import math
+from typing import Annotated, Any
+
+import typer
+
+from claims.cli_options import Json, Seed, Temperatures, real_number, temperatures, whole_number
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Simulate: theory beside it.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def _show(found: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    for name, value in found.items():
+        shown = (
+            ", ".join(f"{x:.6g}" for x in value)
+            if isinstance(value, list)
+            else f"{value:.8g}"
+            if isinstance(value, float)
+            else value
+        )
+        typer.echo(f"{name:24} {shown}")
+
+
+def _swapped(text: str, pairs: int) -> list[int]:
+    """Return the pairing of `pairs` pairs in which the two named ones are exchanged; none for an empty text."""
+    pairing = list(range(pairs))
+    if not text:
+        return pairing
+    try:
+        first, second = (int(word) for word in text.split(","))
+    except ValueError:
+        raise ValueError(f"`--swap` must be two numbers of pairs with a comma between them, got {text!r}.") from None
+    if not (0 <= first < pairs and 0 <= second < pairs):
+        raise ValueError(f"`--swap` must name pairs from 0 to {pairs - 1}, got {text!r}.")
+    pairing[first], pairing[second] = pairing[second], pairing[first]
+    return pairing
+
+
+@app.command()
+def sphere(
+    temperature: Temperatures = [0.01],  # noqa: B006 (typer copies it)
+    pairs: Annotated[int, typer.Option(parser=whole_number, help="Pairs on the equator.")] = 6,
+    spacing_deg: Annotated[
+        float,
+        typer.Option(
+            parser=real_number, help="Degrees between neighbours; 20 in the authors' code, 15 in their appendix."
+        ),
+    ] = 20.0,
+    swap: Annotated[str, typer.Option(help="The two pairs whose texts are exchanged; '' for none.")] = "0,1",
+    step_deg: Annotated[float, typer.Option(parser=real_number, help="Step of Δθ, in degrees, from −90 to 90.")] = 1.0,
+    as_json: Json = False,
+) -> None:
+    """Liang et al., Sec. 4.3: the contrastive loss while all texts move along their meridians by Δθ; one object a
+    temperature.
+    """
+    import numpy as np
+
+    from conetheory.mismatch import circle_points, critical_scale
+    from sims.mismatched_sphere import landscape, minimise_landscape
+
+    values = temperatures(temperature)
+    if not 0 < step_deg <= 90:
+        raise ValueError(f"`--step-deg` must lie in (0, 90], got {step_deg}.")
+    if pairs < 2:
+        raise ValueError(f"`--pairs` must be at least 2, got {pairs}.")
+    pairing = _swapped(swap, pairs)
+    azimuth = -spacing_deg + spacing_deg * np.arange(pairs)
+    delta = np.linspace(-90, 90, 2 * round(90 / step_deg) + 1)
+    points = circle_points(pairs, spacing_deg, -spacing_deg)
+    critical = critical_scale(points, points, pairing).scale
+    for tau in values:
+        loss = landscape(azimuth, azimuth[pairing], delta, [1 / tau])[0]
+        found = minimise_landscape(azimuth, azimuth[pairing], 1 / tau)
+        _show(
+            {
+                "temperature": tau,
+                "critical_scale": critical if math.isfinite(critical) else None,
+                "minimisers_deg": list(found.minimisers_deg),
+                "min_loss": float(found.loss),
+                "delta_theta_deg": delta.tolist(),
+                "loss": loss.tolist(),
+            },
+            as_json=as_json,
+        )
+
+
+@app.command()
+def layer(
+    cosine: Annotated[float, typer.Option(parser=real_number, help="Cosine of the two inputs.")] = 0.5,
+    norm_u: Annotated[float, typer.Option(parser=real_number, help="Norm of the first input.")] = 1.0,
+    norm_v: Annotated[float, typer.Option(parser=real_number, help="Norm of the second.")] = 1.0,
+    width: Annotated[int, typer.Option(parser=whole_number, help="Units of the layer.")] = 512,
+    trials: Annotated[int, typer.Option(parser=whole_number, help="Random layers.")] = 100_000,
+    sigma_w2: Annotated[float, typer.Option(parser=real_number, help="Variance of a weight, times the width.")] = 1.0,
+    sigma_b2: Annotated[float, typer.Option(parser=real_number, help="Variance of a bias, times the width.")] = 1.0,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Liang et al., Theorem 1: how often one random ReLU layer brings two inputs closer."""
+    from conetheory.contraction import limiting_cosine, paper_threshold, preactivation_correlation, sharp_threshold
+    from sims.relu_layer import contraction_probability
+
+    variances = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2}
+    found = contraction_probability(cosine, norm_u, norm_v, width, n_trials=trials, rng=seed, **variances)
+    _show(
+        {
+            "cosine": cosine,
+            "width": width,
+            "n": found.n,
+            "probability": found.value,
+            "stderr": found.stderr,
+            "preactivation_correlation": float(preactivation_correlation(cosine, norm_u, norm_v, **variances)),
+            "limiting_cosine": float(limiting_cosine(cosine, norm_u, norm_v, **variances)),
+            "paper_threshold": float(paper_threshold(norm_u, norm_v)),
+            "sharp_threshold": float(sharp_threshold(norm_u, norm_v, **variances)),
+        },
+        as_json=as_json,
+    )
+
+
+@app.command()
+def mlp(
+    activation: Annotated[
+        str, typer.Option(help="relu, leaky_relu, sigmoid, tanh, linear, gelu, quick_gelu or elu.")
+    ] = "relu",
+    bias: Annotated[
+        str, typer.Option(help="normal (variance 1/width), none, or torch_default (uniform, variance 1/(3 width)).")
+    ] = "normal",
+    width: Annotated[int, typer.Option(parser=whole_number, help="Units a layer.")] = 512,
+    depth: Annotated[int, typer.Option(parser=whole_number, help="Layers.")] = 25,
+    inputs: Annotated[int, typer.Option(parser=whole_number, help="Random inputs, at most the width.")] = 64,
+    networks: Annotated[int, typer.Option(parser=whole_number, help="Random networks.")] = 20,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Liang et al., Fig. 2b: the mean cosine of different inputs after each layer of random networks, and the
+    mean-field curve.
+    """
+    import numpy as np
+
+    from claims.liang.cone import mean_field
+    from sims.deep_mlp import cone_curves
+
+    curves = cone_curves(activation, networks, width=width, n_inputs=inputs, depth=depth, bias=bias, rng=seed)
+    spread = np.std(curves, axis=0, ddof=1) if networks > 1 else np.full(depth + 1, np.nan)
+    _show(
+        {
+            "layer": list(range(depth + 1)),
+            "mean_field": mean_field(activation, bias, width=width, depth=depth).tolist(),
+            "mean_cosine": np.mean(curves, axis=0).tolist(),
+            "stderr": [float(x) if np.isfinite(x) else None for x in spread / np.sqrt(networks)],
+            "n": networks,
+        },
+        as_json=as_json,
+    )

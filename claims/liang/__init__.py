@@ -1,0 +1,4 @@
+"""Liang et al., "Mind the Gap" (NeurIPS 2022, arXiv:2203.02053), and what we found beyond it."""
+
+PAPER = "Liang et al. 2022"
+OURS = "conetheory"

@@ -1,0 +1,1 @@
+"""Real embeddings and, later, real models: reading them and measuring them."""

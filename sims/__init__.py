@@ -1,0 +1,1 @@
+"""Monte Carlo and simulation of random networks and landscapes: what theory predicts, sampled."""
