@@ -1,0 +1,132 @@
+"""One random ReLU layer as the claims on Theorem 1 measure it: sampled, or integrated over the angle without any closed form."""
+
+import itertools
+
+import numpy as np
+from scipy.integrate import quad
+from scipy.optimize import brentq
+
+from claims.measure import At, Mean, PerCell, Proportion, Tally
+from conetheory.contraction import preactivation_correlation
+from sims.relu_layer import count_failures, sample_cosines, sample_units
+
+__all__ = [
+    "SUMMAND_GRID",
+    "THRESHOLD_GRID",
+    "cells",
+    "chebyshev_by_quadrature",
+    "draw_cosines",
+    "draw_failures",
+    "draw_inner_products",
+    "draw_successes",
+    "draw_summand_variance",
+    "failures",
+    "kappa_by_quadrature",
+    "layer",
+    "products",
+    "threshold_by_quadrature",
+]
+
+
+def layer(at: At) -> tuple[float, float, float]:
+    return at["cosine"], at["norm_u"], at["norm_v"]
+
+
+def cells(layers: list[tuple[float, float, float]], **more: float) -> tuple[dict[str, float], ...]:
+    return tuple({"cosine": c, "norm_u": a, "norm_v": b, **more} for c, a, b in layers)
+
+
+def draw_failures(rng: np.random.Generator, n: int, at: At, *, sigma_b2: float = 1.0) -> Tally:
+    return Tally.count(count_failures(*layer(at), int(at["width"]), n_trials=n, rng=rng, sigma_b2=sigma_b2), n)
+
+
+def draw_successes(rng: np.random.Generator, n: int, at: At) -> Tally:
+    return Tally.count(n - count_failures(*layer(at), int(at["width"]), n_trials=n, rng=rng), n)
+
+
+def failures(first: int, quick: int, full: int) -> PerCell:
+    return PerCell(rule=Proportion(), first=first, quick=quick, full=full, draw=draw_failures)
+
+
+def _draw_products(rng: np.random.Generator, n: int, at: At, *, factor: float = 2.0, sigma_b2: float = 1.0) -> Tally:
+    """Tally `factor` φ(z)φ(z') / (sd sd' at the paper's variances): with factor 2 its mean is what Lemma 3 bounds from below."""
+    cosine, norm_u, norm_v = layer(at)
+    rho = float(preactivation_correlation(cosine, norm_u, norm_v, sigma_b2=sigma_b2))
+    scale = np.sqrt((norm_u**2 + sigma_b2) / (norm_u**2 + 1) * (norm_v**2 + sigma_b2) / (norm_v**2 + 1))
+    units = sample_units(rho, n, rng=rng)
+    return Tally.of(factor * scale * units[:, 0] * units[:, 1])
+
+
+def products(**changes: float) -> PerCell:
+    draw = _draw_products if not changes else lambda rng, n, at: _draw_products(rng, n, at, **changes)
+    return PerCell(rule=Mean(), first=1 << 16, quick=1 << 21, full=1 << 23, draw=draw)
+
+
+def draw_inner_products(
+    rng: np.random.Generator, n: int, at: At, *, weight_width: str = "out", bias: float = 1.0
+) -> Tally:
+    """Tally (Wu+b)·(Wv+b) from W and b themselves, in 3 dimensions into 8; `weight_width` names the dimension whose inverse is the variance."""
+    dim_in, dim_out = 3, 8
+    cosine, norm_u, norm_v = layer(at)
+    u = np.array([norm_u, 0.0, 0.0])
+    v = norm_v * np.array([cosine, np.sqrt(1 - cosine**2), 0.0])
+    weights = rng.standard_normal((n, dim_out, dim_in)) / np.sqrt({"out": dim_out, "in": dim_in}[weight_width])
+    shift = bias * rng.standard_normal((n, dim_out)) / np.sqrt(dim_out)
+    return Tally.of(np.sum((weights @ u + shift) * (weights @ v + shift), axis=1))
+
+
+def kappa_by_quadrature(rho: float) -> float:
+    """Return 2 E φ(z)φ(z') by integrating over the angle at which both units are active: no closed form is used."""
+    theta = float(np.arccos(rho))
+    value, _ = quad(lambda a: np.cos(a) * np.cos(a - theta), theta - np.pi / 2, np.pi / 2, epsabs=1e-14, epsrel=1e-13)
+    return 2 * value / np.pi
+
+
+def threshold_by_quadrature(norm_u: float, norm_v: float) -> float:
+    """Return the cosine at which the infinite-width layer stops raising it, as the root of quadratures."""
+    spread = np.sqrt((1 + norm_u**2) * (1 + norm_v**2))
+
+    def gain(cosine: float) -> float:
+        return kappa_by_quadrature(min(1.0, (1 + norm_u * norm_v * cosine) / spread)) - cosine
+
+    return 1.0 if norm_u == norm_v else float(brentq(gain, -1.0, 1.0, xtol=1e-13))
+
+
+def _moments_by_quadrature(at: At) -> tuple[float, float]:
+    """Return mean and mean square of X = φφ' − (c₀/2)(φ² + φ'²) for standard units, by integrating over the angle, sector by sector."""
+    cosine = at["cosine"]
+    theta = float(np.arccos(preactivation_correlation(*layer(at))))
+    edges = sorted({-np.pi / 2, theta - np.pi / 2, np.pi / 2, theta + np.pi / 2})
+
+    def profile(angle: float) -> float:
+        u, v = max(np.cos(angle), 0.0), max(np.cos(angle - theta), 0.0)
+        return u * v - cosine / 2 * (u * u + v * v)
+
+    def integral(power: int) -> float:
+        return sum(
+            quad(lambda a: profile(a) ** power, low, high, epsabs=1e-14)[0] for low, high in itertools.pairwise(edges)
+        )
+
+    return 2 * integral(1) / (2 * np.pi), 8 * integral(2) / (2 * np.pi)  # E R² = 2, E R⁴ = 8
+
+
+def chebyshev_by_quadrature(at: At, *, centred: bool = True) -> float:
+    mean, square = _moments_by_quadrature(at)
+    return (square - mean**2 if centred else square) / mean**2
+
+
+def draw_cosines(rng: np.random.Generator, n: int, at: At) -> Tally:
+    return Tally.of(sample_cosines(at["rho"], int(at["width"]), n, rng=rng))
+
+
+def draw_summand_variance(rng: np.random.Generator, n: int, at: At) -> Tally:
+    """Tally the squared distance of φφ' from its mean, for unit-variance pre-activations."""
+    rho = float(preactivation_correlation(*layer(at)))
+    units = sample_units(rho, n, rng=rng)
+    return Tally.of((units[:, 0] * units[:, 1] - kappa_by_quadrature(rho) / 2) ** 2)
+
+
+SUMMAND_GRID = cells([(c, 1.0, 1.0) for c in (-0.5, 0.5, 0.99, 1.0)])
+THRESHOLD_GRID = tuple(
+    {"norm_u": a, "norm_v": b} for a, b in itertools.product((0.1, 0.5, 1.0, 2.0, 10.0, 100.0), repeat=2)
+)
