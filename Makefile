@@ -1,17 +1,21 @@
-# make verify: install what the main job needs (no torch) and decide every claim.   make test: install the rest and run the whole suite.
+# make verify: install what the main job needs (no torch) and decide every claim.
+# make test: install the rest and run the whole suite, doctests included.
 # All paths are relative, so a checkout may lie below a folder with spaces in its name.
 PYTHON ?= python3
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable
 NEEDS := pyproject.toml constraints.txt
 
-.PHONY: verify test lint types doctest bench wheel clean
+# Tests run in several processes: one thread each for linear algebra.
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: verify test lint types bench wheel clean
 
 verify: .venv/core.stamp
 	$(BIN)/python -m claims verify
 
 test: .venv/all.stamp
-	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered --jaxtyping-packages=conetheory,empirical,beartype.beartype
+	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered --jaxtyping-packages=conetheory,empirical,tests.typecheck.checked
 
 lint: .venv/all.stamp
 	$(BIN)/python -m ruff check .
@@ -19,9 +23,6 @@ lint: .venv/all.stamp
 
 types: .venv/all.stamp
 	$(BIN)/python -m pyright
-
-doctest: .venv/all.stamp
-	$(BIN)/python -m pytest -n auto conetheory sims empirical claims
 
 bench: .venv/all.stamp
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-sort=name

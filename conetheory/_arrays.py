@@ -19,6 +19,8 @@ __all__ = [
 
 def _shown(value: Any) -> str:
     """Return `value` as one short line, for an error message."""
+    if isinstance(value, np.generic):
+        value = value.item()
     text = np.array2string(value, threshold=6, precision=6) if isinstance(value, np.ndarray) else repr(value)
     text = " ".join(text.split())
     return text if len(text) <= 120 else text[:117] + "..."

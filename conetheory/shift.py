@@ -11,7 +11,7 @@ With :math:`S = XY^\top`, :math:`p = X\Delta`, :math:`q = Y\Delta`, :math:`D = \
    a_i^2 = 1 - 2\lambda p_i + \lambda^2 D, \qquad b_j^2 = 1 + 2\lambda q_j + \lambda^2 D,
 
 so one matrix product serves every shift and every temperature. Before normalisation the gap is (1 − 2λ)Δ: λ = ½
-superposes the means, λ < 0 widens the gap, λ > ½ reverses it. Proofs and derivatives: ``docs/theory.md`` §8 (ours).
+superposes the means, λ < 0 widens the gap, λ > ½ reverses it. Proofs and derivatives: ``docs/theory.md`` §7 (ours).
 
 References
 ----------
@@ -198,7 +198,7 @@ def shift_slope(
     batch: int | None = 50,
     direction: str = "symmetric",
 ) -> Float[np.ndarray, "T L"]:
-    r"""Slope dL/dλ of the CLIP loss, in closed form (ours; ``docs/theory.md`` §8).
+    r"""Slope dL/dλ of the CLIP loss, in closed form (ours; ``docs/theory.md`` §7).
 
     .. math:: \frac{dL_{x\to y}}{d\lambda} = \frac{1}{n\tau}\sum_{ij} P_{ij}\,(c'_{ij} - c'_{ii}), \qquad
               P = \operatorname{softmax}_j(c_{ij}/\tau)

@@ -1,6 +1,6 @@
 """Where the CLIP loss of shifted embeddings is least, and from which temperature closing the gap pays (ours).
 
-The shift, its algebra and its words are those of `shift`; proofs: ``docs/theory.md`` §8.
+The shift, its algebra and its words are those of `shift`; proofs: ``docs/theory.md`` §7.
 """
 
 from collections.abc import Callable
