@@ -1,7 +1,6 @@
 """The command line. Nothing heavy is imported before a command runs, so ``--help`` answers at once."""
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from claims import cli_embeddings, cli_simulate
-from claims.cli_options import Json, Seed, whole_number
+from claims.cli_options import Json, Seed, positive_number
 
 __all__ = ["app", "main"]
 
@@ -47,7 +46,7 @@ def _see_user_modules(modules: list[str] | None) -> list[str]:
     for name in modules or []:
         try:
             known = find_spec(name) is not None
-        except ModuleNotFoundError:
+        except (ImportError, ValueError):
             known = False
         if not known:
             raise ValueError(f"`--module` {name!r} cannot be imported from here or from what is installed.")
@@ -83,7 +82,7 @@ def verify(
         Path | None, typer.Option(help="Folder for verdicts, figures and report.html; named again, it resumes.")
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(parser=whole_number, help="Processes; as many as there are processors.")
+        int | None, typer.Option(parser=positive_number, help="Processes; as many as there are processors.")
     ] = None,
     data: Data = None,
     module: Module = None,
@@ -140,7 +139,8 @@ def _conclude(summary: dict[str, Any], folder: Path | None, *, as_json: bool) ->
     ]
     if summary["skipped"]:
         lines.append(
-            f"{len(summary['skipped'])} claims about the published arrays were left out: name their folder with --data or CONETHEORY_DATA."
+            f"{len(summary['skipped'])} claims about the published arrays were left out: name their folder with --data "
+            "or CONETHEORY_DATA."
         )
     if folder:
         lines.append(f"Report: {folder / 'report.html'}")
@@ -161,9 +161,8 @@ def claims(ids: Ids = None, module: Module = None, as_json: Json = False) -> Non
             typer.echo(json.dumps(describe(claim)))
         else:
             mark = "data " if claim.needs_data else ""
-            typer.echo(
-                f"{claim.id}  [{claim.paper}, {claim.section}; {mark}{claim.kind}; expected {claim.expected}]\n    {claim.statement}"
-            )
+            about = f"{claim.paper}, {claim.section}; {mark}{claim.kind}; expected {claim.expected}"
+            typer.echo(f"{claim.id}  [{about}]\n    {claim.statement}")
 
 
 @app.command()
@@ -220,12 +219,11 @@ def _one_line(error: BaseException) -> str:
 def main() -> None:
     """Run the command line; errors are one line on standard error and exit code 2."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="conetheory", standalone_mode=False)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away, as in `| head`
-        sys.exit(0)
+    except SystemExit as end:  # typer ends like this where the reader went away, as in `| head`
+        sys.exit(0 if isinstance(end.__context__, BrokenPipeError) else end.code)
     except OSError as error:
         place = f": {error.filename}" if error.filename is not None else ""
         sys.exit(_fail(f"{error.strerror}{place}" if error.strerror else _one_line(error)))
@@ -234,6 +232,9 @@ def main() -> None:
     except Exception as error:
         if type(error).__name__ == "Abort":
             sys.exit(130)
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error, file=sys.stderr)
+            sys.exit(2)
         if not hasattr(error, "format_message"):
             raise
         sys.exit(_fail(" ".join(error.format_message().split())))  # pyright: ignore[reportAttributeAccessIssue]

@@ -13,7 +13,8 @@ __all__ = ["gap", "shift"]
 Files = Annotated[
     list[Path],
     typer.Argument(
-        help="One .npy of shape (2, N, D), one .npz, .safetensors or .parquet with two arrays, a clip-retrieval folder, or two files."
+        help="One .npy of shape (2, N, D), one .npz, .safetensors or .parquet with two arrays, a clip-retrieval "
+        "folder, or two files."
     ),
 ]
 Keys = Annotated[str | None, typer.Option(help="Names of the two arrays in the file, as X,Y.")]
@@ -34,7 +35,8 @@ def gap(
     groups: Annotated[
         Path | None,
         typer.Option(
-            help="Group of each pair (.npy of integers, or one id a line): captions of one image count as right for each other."
+            help="Group of each pair (.npy of integers, or one id a line): captions of one image count as right for "
+            "each other."
         ),
     ] = None,
     bootstrap: Annotated[
@@ -42,19 +44,18 @@ def gap(
     ] = 200,
     queries: Annotated[
         int,
-        typer.Option(parser=whole_number, help="Retrieval and separability use at most this many pairs as queries."),
+        typer.Option(parser=whole_number, help="Retrieval uses at most this many pairs as queries, against all."),
     ] = 5000,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Measure the modality gap of paired embeddings, with standard errors and definitions."""
-    from empirical.gap_report import measure_gap
-
     from claims.console import Progress
+    from empirical.gap_report import measure_gap
 
     pairs = _pairs(files, keys, groups)
     with Progress(1) as progress:
-        report = measure_gap(pairs, rng=seed, n_bootstrap=bootstrap, max_queries=queries, progress=progress.fraction)
+        report = measure_gap(pairs, rng=seed, n_bootstrap=bootstrap, max_queries=queries, progress=progress.stage)
     if as_json:
         typer.echo(json.dumps(report.as_dict()))
         return
@@ -81,8 +82,10 @@ def shift(
     from conetheory.shift import minimise_shift, shift_landscape
 
     values = temperatures(temperature)
+    if batch != "full" and not batch.isdecimal():
+        raise ValueError(f"`--batch` must be a whole number or full, got {batch!r}.")
     pairs = _pairs(files, keys)
-    size = pairs.n if batch == "full" else whole_number(batch)
+    size = pairs.n if batch == "full" else int(batch)
     x, y = np.asarray(pairs.x, dtype=np.float64), np.asarray(pairs.y, dtype=np.float64)
     lambdas = np.linspace(-1, 2, points)
     landscape = shift_landscape(x, y, lambdas, values, batch=size, direction=direction)

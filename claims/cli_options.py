@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Json", "Seed", "Temperatures", "real_number", "temperatures", "whole_number"]
+__all__ = [
+    "Json",
+    "Seed",
+    "Temperatures",
+    "natural_number",
+    "positive_number",
+    "real_number",
+    "temperatures",
+    "whole_number",
+]
 
 
 def whole_number(text: str | int) -> int:
@@ -14,6 +23,22 @@ def whole_number(text: str | int) -> int:
         return int(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a whole number.") from None
+
+
+def _at_least(minimum: int, text: str | int) -> int:
+    if (number := whole_number(text)) < minimum:
+        raise typer.BadParameter(f"{number} is below {minimum}.")
+    return number
+
+
+def natural_number(text: str | int) -> int:
+    """Return `text` as an int of at least 0."""
+    return _at_least(0, text)
+
+
+def positive_number(text: str | int) -> int:
+    """Return `text` as an int of at least 1."""
+    return _at_least(1, text)
 
 
 def real_number(text: str | float) -> float:
@@ -33,7 +58,7 @@ def temperatures(values: list[float]) -> list[float]:
 
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, one object a line.")]
-Seed = Annotated[int, typer.Option(parser=whole_number, help="Root of all random streams.")]
+Seed = Annotated[int, typer.Option(parser=natural_number, help="Root of all random streams.")]
 Temperatures = Annotated[
     list[float],
     typer.Option("--temperature", parser=real_number, help="Temperature τ, such as 0.01 or 1/100; may be repeated."),

@@ -70,6 +70,8 @@ def sphere(
         raise ValueError(f"`--step-deg` must lie in (0, 90], got {step_deg}.")
     if pairs < 2:
         raise ValueError(f"`--pairs` must be at least 2, got {pairs}.")
+    if not 0 < spacing_deg < 360:
+        raise ValueError(f"`--spacing-deg` must lie in (0, 360), got {spacing_deg}.")
     pairing = _swapped(swap, pairs)
     azimuth = -spacing_deg + spacing_deg * np.arange(pairs)
     delta = np.linspace(-90, 90, 2 * round(90 / step_deg) + 1)
@@ -108,7 +110,9 @@ def layer(
     from sims.relu_layer import contraction_probability
 
     variances = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2}
-    found = contraction_probability(cosine, norm_u, norm_v, width, n_trials=trials, rng=seed, **variances)
+    found = contraction_probability(
+        cosine, norm_u, norm_v, width, n_trials=trials, rng=seed, sigma_w2=sigma_w2, sigma_b2=sigma_b2
+    )
     _show(
         {
             "cosine": cosine,

@@ -17,7 +17,8 @@ def verdict_line(verdict: dict[str, Any]) -> str:
     measured = _short(verdict["measured"]) + (f" ± {verdict['stderr']:.2g}" if verdict["stderr"] else "")
     mark = "ok " if verdict["as_expected"] else "!! "
     erratum = ", an erratum" if verdict["expected"] == "refuted" and "!" not in verdict["id"] else ""
-    return f"{mark} {verdict['verdict']:9}  {verdict['id']}  measured {measured} {relation} {_short(verdict['predicted'])}{erratum}"
+    numbers = f"measured {measured} {relation} {_short(verdict['predicted'])}"
+    return f"{mark} {verdict['verdict']:9}  {verdict['id']}  {numbers}{erratum}"
 
 
 class Progress:
@@ -46,6 +47,11 @@ class Progress:
         """Count one more, and name it."""
         if self._bar:
             self._bar.update(self._task, advance=1, description=label)
+
+    def stage(self, label: str, share: float) -> None:
+        """Name what is being done, and say which share of it is done."""
+        if self._bar:
+            self._bar.update(self._task, completed=share, description=label)
 
     def __enter__(self) -> "Progress":
         if self._bar:

@@ -1,10 +1,11 @@
 """The decision: predicted against measured, at a fixed level, with looks that are paid for."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from math import inf
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -17,6 +18,7 @@ __all__ = ["LEVEL", "LEVELS", "compare", "decide"]
 
 LEVEL = 1e-9  # error probability of a claim: a thousand claims stay under 1e-6, and adding one changes no other
 LEVELS = ("quick", "full")
+_ONE_AT_A_TIME = Lock()  # the limit on threads is the whole process's: claims in threads must not lift each other's
 
 
 def compare(
@@ -133,6 +135,13 @@ def _margin(cell: Cell, relation: Relation) -> float:
     return {"at_least": below, "at_most": above, "equal": min(below, above)}[relation]
 
 
+def _trials(claim: Claim, measure: PerCell | Joint, seed: int, look: int, n: int) -> Callable[[int], Tally]:
+    """Return a function from a cell to `n` fresh trials of it; joint trials are drawn once for all cells."""
+    if isinstance(measure, Joint):
+        return measure.draw(_stream(seed, claim.id, look, 0), n).cell
+    return lambda cell: measure.draw(_stream(seed, claim.id, look, cell), n, claim.grid[cell])
+
+
 def _sample(table: _Table, measure: PerCell | Joint, seed: int, budget: int) -> int:
     """Sample until every cell is decided, one is refuted, or the budget is spent; return the number of looks."""
     claim, cells = table.claim, len(table.cells)
@@ -140,18 +149,17 @@ def _sample(table: _Table, measure: PerCell | Joint, seed: int, budget: int) -> 
     before = look = 0
     for look, total in enumerate(_totals(measure.first, budget), start=1):
         undecided = table.open
-        joint = measure.draw(_stream(seed, claim.id, look, 0), total - before) if isinstance(measure, Joint) else None
+        draw = _trials(claim, measure, seed, look, total - before)
         for i in undecided:
-            if joint is None:
-                fresh = measure.draw(_stream(seed, claim.id, look, i), total - before, claim.grid[i])
-            else:
-                fresh = Tally(n=joint.n, mean=joint.mean[i : i + 1], square=joint.square[i : i + 1])
+            fresh = draw(i)
             old = tallies[i]
             tally = tallies[i] = fresh if old is None else old.merged(fresh)
             mean, square = float(tally.mean[0]), float(tally.square[0])
             interval = measure.rule.interval(tally.n, mean, square, look_level(LEVEL / cells, look))
             table.enter(i, mean, float(tally.stderr[0]), interval, tally.n)
-            if table.refuted and joint is None:  # one false cell refutes the claim: the others need not be sampled
+            if table.refuted and isinstance(
+                measure, PerCell
+            ):  # one false cell refutes the claim: the others need not be sampled
                 return look
         before = total
         if table.refuted or not table.open:
@@ -177,7 +185,7 @@ def _read(table: _Table, measure: Computed | FromData, data: Path | None) -> Non
             interval = (-inf, inf)
         else:
             low = high = float(value)
-            if stderr > 0:
+            if stderr != 0:  # also where it is NaN, which is then an error
                 low, high = Mean().interval(
                     reading.n, value, stderr**2 * reading.n * (reading.n - 1), LEVEL / len(table.cells)
                 )
@@ -211,7 +219,7 @@ def decide(claim: Claim, *, seed: int = 0, level: str = "quick", data: Path | No
         raise ValueError(f"`level` must be one of {', '.join(LEVELS)}, got {level!r}.")
     start = time.perf_counter()
     looks = 1
-    with threadpool_limits(limits=1):
+    with _ONE_AT_A_TIME, threadpool_limits(limits=1):
         table = _Table(claim)
         if isinstance(claim.measure, (PerCell, Joint)):
             looks = _sample(table, claim.measure, seed, claim.measure.budget(level))

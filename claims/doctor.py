@@ -46,12 +46,12 @@ def examine(data: Path | None = None) -> dict[str, Any]:
 
 
 def _threads() -> dict[str, int]:
-    from numba import config
+    from numba import get_num_threads
     from threadpoolctl import threadpool_info
 
     pools = {f"{pool['internal_api']}": pool["num_threads"] for pool in threadpool_info()}
     return {
-        "numba": config.NUMBA_NUM_THREADS,
+        "numba": get_num_threads(),
         "usable": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         **pools,
     }

@@ -20,13 +20,17 @@ _LIBRARIES = ("numpy", "scipy", "numba", "scikit-learn", "matplotlib", "torch")
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write `content` to a temporary file beside `path` and rename it: `path` is either as it was or complete."""
+    """Write `content` to a temporary file beside `path` and rename it: `path` is either as it was or complete; an error
+    names it.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         temporary.replace(path)
-    except OSError:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)
         raise
 
 
@@ -180,8 +184,10 @@ class ResultFolder:
                 file.write(json.dumps(verdict) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
-        except OSError:
+        except BaseException as error:
             os.truncate(self._lines, size)
+            if isinstance(error, OSError):
+                error.filename = str(self._lines)
             raise
         self.verdicts[verdict["id"]] = verdict
 

@@ -7,7 +7,7 @@ that the same comparison must refute.
 
 import importlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -32,6 +32,7 @@ _ENTRY_POINTS = "conetheory.claims"
 _MODULES = (
     "claims.liang.theorem1",
     "claims.liang.theorem1_sharp",
+    "claims.liang.finite_width",
     "claims.liang.theorem2",
     "claims.liang.cone",
     "claims.liang.caps",
@@ -130,8 +131,11 @@ class Claim:
         names = [plant.name for plant in self.plants]
         if len(set(names)) < len(names):
             raise ValueError(f"`plants` of {self.id} must have different names, got {', '.join(names)}.")
-        if not np.all(np.asarray(self.resolution) > 0):
-            raise ValueError(f"`resolution` of {self.id} must be positive, got {self.resolution}.")
+        resolution, tolerance = np.asarray(self.resolution), np.asarray(self.tolerance)
+        if not np.all((resolution > 0) & (resolution < np.inf)):
+            raise ValueError(f"`resolution` of {self.id} must be positive and finite, got {self.resolution}.")
+        if not np.all((tolerance >= 0) & (tolerance < np.inf)):
+            raise ValueError(f"`tolerance` of {self.id} must be at least 0 and finite, got {self.tolerance}.")
 
     @property
     def needs_data(self) -> bool:
@@ -217,10 +221,10 @@ class Verdict:
         return self.verdict == self.claim.expected
 
 
-def _loaded(module: str) -> Iterable[Claim]:
+def _loaded(module: str) -> Sequence[Claim]:
     claims = getattr(importlib.import_module(module), "CLAIMS", None)
-    if claims is None:
-        raise ValueError(f"`module` {module} must define CLAIMS, a sequence of claims; it has none.")
+    if not isinstance(claims, Sequence):
+        raise ValueError(f"`module` {module} must define CLAIMS, a sequence of claims, got {claims!r}.")
     return claims
 
 
@@ -241,11 +245,13 @@ def all_claims(modules: Sequence[str] = ()) -> dict[str, Claim]:
     True
     """
     found: dict[str, Claim] = {}
-    installed = [point.value for point in entry_points(group=_ENTRY_POINTS)]
+    installed = [point.module for point in entry_points(group=_ENTRY_POINTS)]
     for module in (*_MODULES, *installed, *modules):
         for claim in _loaded(module):
             if not isinstance(claim, Claim):
                 raise ValueError(f"`CLAIMS` of {module} must hold claims.ledger.Claim objects, got {claim!r}.")
+            if "!" in claim.id:
+                raise ValueError(f"`id` {claim.id} of {module} has a '!', which is kept for planted falsehoods.")
             if claim.id in found:
                 raise ValueError(f"`id` {claim.id} is used by two claims; the second is in {module}.")
             found[claim.id] = claim

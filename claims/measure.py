@@ -56,6 +56,10 @@ class Tally:
         square = self.square + other.square + step**2 * (self.n * other.n / n)
         return Tally(n=n, mean=self.mean + step * (other.n / n), square=square)
 
+    def cell(self, index: int) -> "Tally":
+        """Return the tally of one cell."""
+        return Tally(n=self.n, mean=self.mean[index : index + 1], square=self.square[index : index + 1])
+
     @property
     def stderr(self) -> np.ndarray:
         """Standard error of the mean, shape (cells,); infinite for one trial."""

@@ -20,6 +20,7 @@ __all__ = ["formula_html", "write_report"]
 
 _MATHML = "http://www.w3.org/1998/Math/MathML"
 _TEXT = re.compile(r"(\\(?:text|mathrm|operatorname)\{)([^{}]*)\}")
+_ARG = re.compile(r"\\arg(?![A-Za-z])")
 _RELATIONS = {"equal": "=", "at_least": "≥", "at_most": "≤"}
 _FACETS = ("paper", "kind", "verdict", "expected")
 
@@ -30,19 +31,15 @@ def formula_html(formula: str) -> Markup:
 
     Examples
     --------
-    >>> print(formula_html(r"a < b"))
-    <math xmlns="http://www.w3.org/1998/Math/MathML"
-    display="block"><mrow><mi>a</mi><mo>&#x0003C;</mo><mi>b</mi></mrow></math>
+    >>> "<mo>&#x0003C;</mo>" in formula_html(r"a < b"), formula_html("a_")
+    (True, Markup('<code>a_</code>'))
     """
-    plain = _TEXT.sub(
-        lambda found: f"{found[1]}{escape(found[2])}}}", formula
-    )  # the converter passes what is inside on as it is
+    known = _ARG.sub(r"\\operatorname{arg}", formula)  # a function that the converter does not know
+    plain = _TEXT.sub(lambda found: f"{found[1]}{escape(found[2])}}}", known)  # what is inside, it passes on as it is
     try:
         mathml = convert(plain, display="block")
         tree = ElementTree.fromstring(mathml)
-    except (
-        Exception
-    ):  # the converter has a dozen errors without a common class; the page must come out whatever a formula says
+    except Exception:  # one of a dozen without a common class; whatever a formula says, the page must come out
         return Markup("<code>{}</code>").format(formula)
     foreign = any(not node.tag.startswith(f"{{{_MATHML}}}m") or "\\" in (node.text or "") for node in tree.iter())
     return Markup("<code>{}</code>").format(formula) if foreign else Markup(mathml)
@@ -64,6 +61,25 @@ def _interval(bounds: Sequence[float | None] | None) -> str:
     return f"[{numeral(low)}, {numeral(high)}]" if low is not None and high is not None else numeral(None)
 
 
+def _count(number: int) -> str:
+    """Return `number` in groups of three digits, held together by narrow no-break spaces."""
+    return f"{number:,}".replace(",", "\u202f")
+
+
+def _breakable(name: str) -> Markup:
+    """Return the id `name` with places where a narrow column may break it."""
+    return Markup(re.sub(r"([._!])", r"\1<wbr/>", str(escape(name))))
+
+
+def _coordinates(cells: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names of all coordinates of `cells`, in order of appearance."""
+    return list(dict.fromkeys(name for cell in cells for name in cell["at"]))
+
+
+def _coordinate(value: Any) -> str:
+    return "" if value is None else numeral(value) if isinstance(value, (int, float)) else str(value)
+
+
 @cache
 def _template() -> Template:
     page = Environment(
@@ -73,7 +89,15 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page.filters |= {"numeral": numeral, "formula": formula_html, "interval": _interval}
+    page.filters |= {
+        "numeral": numeral,
+        "formula": formula_html,
+        "interval": _interval,
+        "count": _count,
+        "breakable": _breakable,
+        "coordinates": _coordinates,
+        "coordinate": _coordinate,
+    }
     page.globals |= {"with_error": with_error, "relations": _RELATIONS}
     return page.get_template("report.html.jinja")
 

@@ -42,7 +42,8 @@ def _chi_square_p(before: float, after: float, n: int, *, correction: bool = Fal
     from scipy.stats import chi2_contingency
 
     table = [[before * n, (1 - before) * n], [after * n, (1 - after) * n]]
-    return float(chi2_contingency(table, correction=correction).pvalue)
+    _, p, *_ = chi2_contingency(table, correction=correction)
+    return float(p)  # pyright: ignore[reportArgumentType] (scipy has no types here)
 
 
 def _z_test_p(before: float, after: float, n: int) -> float:

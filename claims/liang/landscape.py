@@ -77,8 +77,9 @@ def _brute_minimum(x: np.ndarray, y: np.ndarray, scale: float, direction: str) -
         method="bounded",
         options={"xatol": 1e-6},
     )
-    moved = shift_pairs(x, y, found.x)
-    return float(found.x), gap_norm(moved.x, moved.y)
+    lam = float(found["x"])  # pyright: ignore[reportIndexIssue] (scipy has no types here)
+    moved = shift_pairs(x, y, lam)
+    return lam, gap_norm(moved.x, moved.y)
 
 
 def _minimum(x: np.ndarray, y: np.ndarray, scale: float, direction: str) -> ShiftMinimum:
@@ -297,7 +298,7 @@ CLAIMS = (
     Claim(
         id="conetheory.fig3.critical_temperature",
         paper=OURS,
-        section="docs/theory.md, section 8",
+        section="docs/theory.md, section 7",
         statement="Closing the gap begins to pay at the temperature .0108 (1/τ = 92), where the slope of the symmetric loss at λ = 0 changes sign.",
         formula=r"\partial_\lambda L(0; \tau_c) = 0",
         kind="value",
@@ -333,7 +334,7 @@ CLAIMS = (
     Claim(
         id="conetheory.fig3.centring",
         paper=OURS,
-        section="docs/theory.md, section 8",
+        section="docs/theory.md, section 7",
         statement="Centring each modality closes the gap (.0279) and keeps retrieval (.542 and .500): the information is not in the gap.",
         formula=r"x_i \to (x_i - \bar x)/\|x_i - \bar x\|",
         kind="value",
@@ -353,7 +354,7 @@ CLAIMS = (
     Claim(
         id="conetheory.fig3.one_minimum_when_warm",
         paper=OURS,
-        section="docs/theory.md, section 8",
+        section="docs/theory.md, section 7",
         statement="The loss along the shift has two minima at τ = 1/100 and 1/50 and one from 1/30 on.",
         formula=r"\#\{\lambda : L'(\lambda) = 0 < L''(\lambda)\}",
         kind="qualitative",

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 from scipy.integrate import quad
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 
 from claims.measure import At, Mean, PerCell, Proportion, Tally
 from conetheory.contraction import preactivation_correlation
@@ -89,7 +89,7 @@ def threshold_by_quadrature(norm_u: float, norm_v: float) -> float:
     def gain(cosine: float) -> float:
         return kappa_by_quadrature(min(1.0, (1 + norm_u * norm_v * cosine) / spread)) - cosine
 
-    return 1.0 if norm_u == norm_v else float(brentq(gain, -1.0, 1.0, xtol=1e-13))
+    return 1.0 if norm_u == norm_v else float(root_scalar(gain, bracket=(-1.0, 1.0), xtol=1e-13).root)
 
 
 def _moments_by_quadrature(at: At) -> tuple[float, float]:

@@ -1,0 +1,95 @@
+"""The figures of the report and of ``conetheory figures``: theory computed here, dots taken from verdicts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .canvas import styled
+from .depth import BIASES, plot_cone, plot_initialisation
+from .landscapes import minima, plot_shift, plot_sphere
+from .overview import plot_overview, plot_zscores
+from .theorem1 import plot_contraction, plot_failure, plot_thresholds
+
+__all__ = ["CAPTIONS", "showcase"]
+
+CAPTIONS = {
+    "overview": "Every claim by its headline number and interval, supported where they lie in the grey band or, for an "
+    "inequality, right of it; the z-scores of all sampled equalities against the normal law.",
+    "contraction": "The cosine after one random ReLU layer of infinite width, and the threshold below which it rises.",
+    "theorem1": "How often one layer fails to raise the cosine: exact at c₀ = 0, Chebyshev's bound K/d elsewhere.",
+    "initialisation": "The share by layer with the bound of Theorem 4 and the sharper one of its proof.",
+    "cone": "Mean cosine of two Gaussian inputs by layer: mean field as lines, random networks of 512 units as dots "
+    "(Fig. 2b of Liang et al.).",
+    "sphere": "Loss of six pairs, two of them swapped, as all texts are displaced (Fig. 3e–g of Liang et al.).",
+    "shift": "The gap at which the loss of published CLIP features is least, as they are moved along it.",
+}
+"""One sentence for each figure of `showcase`."""
+
+
+def _axes(figure: Figure, columns: int, **changes: Any) -> list[Axes]:
+    figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.06)  # room for text that other renderers draw wider
+    return list(figure.subplots(1, columns, squeeze=False, **changes)[0])
+
+
+def _overview(verdicts: Sequence[Mapping[str, Any]]) -> Figure:
+    figure = Figure(figsize=(9.6, 2.2 + 0.045 * len(verdicts)))
+    left, right = _axes(figure, 2, width_ratios=(2.6, 1))
+    plot_overview(verdicts, ax=left)
+    plot_zscores(verdicts, ax=right)
+    return figure
+
+
+def _contraction(verdicts: Sequence[Mapping[str, Any]]) -> Figure:
+    figure = Figure(figsize=(9.6, 3.5))
+    left, right = _axes(figure, 2)
+    plot_contraction(verdicts, ax=left)
+    plot_thresholds(verdicts, ax=right)
+    return figure
+
+
+def _cone(verdicts: Sequence[Mapping[str, Any]]) -> Figure:
+    figure = Figure(figsize=(9.6, 3.2))
+    axes = _axes(figure, len(BIASES), sharey=True)
+    for bias, ax in zip(BIASES, axes, strict=True):
+        plot_cone(verdicts, bias=bias, ax=ax)
+    axes[0].set_ylabel("mean cosine of two inputs")
+    axes[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def _single(plot: Any, verdicts: Sequence[Mapping[str, Any]]) -> Figure:
+    figure = Figure(figsize=(5.2, 3.3))
+    plot(verdicts, ax=_axes(figure, 1)[0])
+    return figure
+
+
+def showcase(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
+    """Draw the figures that show the package at a glance.
+
+    Parameters
+    ----------
+    verdicts : sequence of mapping
+        As in ``verdicts.jsonl``; their measurements become the dots. Without any, theory is drawn alone.
+
+    Returns
+    -------
+    dict of str to Figure
+        Keys of `CAPTIONS`, in that order: ``overview`` only with verdicts, ``shift`` only with minima on data.
+    """
+    verdicts = list(verdicts)
+    with styled():
+        figures = {"overview": _overview(verdicts)} if verdicts else {}
+        figures["contraction"] = _contraction(verdicts)
+        figures["theorem1"] = _single(plot_failure, verdicts)
+        figures["initialisation"] = _single(plot_initialisation, verdicts)
+        figures["cone"] = _cone(verdicts)
+        figures["sphere"] = _single(plot_sphere, verdicts)
+        if minima(verdicts):
+            figures["shift"] = _single(plot_shift, verdicts)
+        for figure in figures.values():
+            if engine := figure.get_layout_engine():
+                engine.execute(figure)
+            figure.set_layout_engine("none")  # solved once, under this style: every copy has the same layout
+    return figures
