@@ -1,4 +1,4 @@
-"""Validation at the public edge: convert once to float64, or raise an error that names the argument and shows the value."""
+"""Validation at the public edge: convert once to float64, or name the argument and show the value."""
 
 from typing import Any
 
@@ -90,7 +90,7 @@ def as_points(name: str, value: ArrayLike, *, minimum: int = 1) -> np.ndarray:
 
 
 def unit_rows(name: str, value: ArrayLike, *, minimum: int = 1) -> np.ndarray:
-    """Return `value` of shape (n, d) with every row divided by its Euclidean norm; a zero row is an error that names it."""
+    """Return `value` of shape (n, d) with every row divided by its norm; a zero row is an error that names it."""
     array = as_points(name, value, minimum=minimum)
     largest = np.max(np.abs(array), axis=1, keepdims=True)  # scaled first: squares neither overflow nor underflow
     zero = np.flatnonzero(largest[:, 0] == 0)

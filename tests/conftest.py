@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(scope="session")
 def data_file():
-    """Return a function from a name below the data folder to its path; the test is skipped where the file is missing."""
+    """Return a function from a name below the data folder to its path; where the file is missing the test is skipped."""
 
     def find(name: str) -> Path:
         path = DATA / name
