@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(scope="session")
 def data_file():
-    """Return a function from a name below the data folder to its path; where the file is missing the test is skipped."""
+    """Return a function from a name below the data folder to its path; a missing file skips the test."""
 
     def find(name: str) -> Path:
         path = DATA / name
