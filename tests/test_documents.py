@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from claims.ledger import all_claims
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -54,6 +56,14 @@ def test_worked_example_is_decided_and_its_falsehoods_are_caught(tmp_path):
         verdicts = [json.loads(line) for line in done.stdout.splitlines()]
         assert done.returncode == 0, done.stderr
         assert [v["verdict"] for v in verdicts] == ["refuted" if more else "supported"] * 2
+
+
+def test_readme_counts_the_claims():
+    ledger = all_claims().values()
+    errata = sum(claim.expected == "refuted" for claim in ledger)
+    said = f"{len(ledger)} claims, {len(ledger) - errata} supported, {errata} refuted"
+    assert said in (ROOT / "README.md").read_text()
+    assert f"{len(ledger)} claims" in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_relative_links_lead_somewhere():
