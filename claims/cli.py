@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -227,6 +228,8 @@ def main() -> None:
     except OSError as error:
         place = f": {error.filename}" if error.filename is not None else ""
         sys.exit(_fail(f"{error.strerror}{place}" if error.strerror else _one_line(error)))
+    except BrokenExecutor:
+        sys.exit(_fail("a worker process died, killed or out of memory; with --out, running again resumes."))
     except (ValueError, TypeError, ImportError) as error:
         sys.exit(_fail(_one_line(error)))
     except Exception as error:

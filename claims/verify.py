@@ -160,7 +160,11 @@ def _decide(claim_id: str, run_plan: Plan) -> dict[str, Any]:
     if run_plan.modules and (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
     claim = _ledger(run_plan.modules)[claim_id]
-    return as_json(decide(claim, seed=run_plan.seed, level=run_plan.level, data=run_plan.data), level=run_plan.level)
+    try:
+        verdict = decide(claim, seed=run_plan.seed, level=run_plan.level, data=run_plan.data)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{claim_id} could not be decided: {error}") from error
+    return as_json(verdict, level=run_plan.level)
 
 
 def run(

@@ -6,6 +6,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+import tests.typecheck  # noqa: F401 (the import hook of jaxtyping finds the checker as an attribute of `tests`)
+
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.register_profile("deep", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

@@ -1,4 +1,4 @@
-"""Agreement with PyTorch, where it is installed: the contrastive loss, and what a layer is initialised with by default."""
+"""Agreement with PyTorch, where it is installed: the contrastive loss, and the default initialisation of a layer."""
 
 import numpy as np
 import pytest

@@ -175,7 +175,7 @@ CLAIMS = (
         predict=lambda: np.log([_PRINTED_P[name] for name in _WHOLE]),
         tolerance=[0.5e-9 / 3.476e-6, 0.5e-6 / 8.701e-3, 0.5e-9 / 7.020e-6],
         measure=Computed(compute=lambda: np.log([_chi_square_p(*_WHOLE[name]) for name in _WHOLE]), error=1e-9),
-        grid=tuple({"images": float(_WHOLE[name][2])} for name in _WHOLE),
+        grid=tuple({"row": float(i), "images": float(_WHOLE[name][2])} for i, name in enumerate(_WHOLE)),
         resolution=1e-3,
         plants=(
             Plant(

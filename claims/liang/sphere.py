@@ -206,7 +206,7 @@ CLAIMS = (
         paper=PAPER,
         section="Sec. 4.3, supplementary Fig. 9",
         statement="Without mismatched pairs the loss is least at zero gap at every temperature.",
-        formula=r"\arg\min_{\Delta\theta} L = 0",
+        formula=r"\operatorname*{argmin}_{\Delta\theta} L = 0",
         kind="qualitative",
         predict=lambda: [0.0] * len(_SCALES),
         measure=Computed(
