@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from claims import SCHEMA
 from claims.cli_options import Json, Seed, Temperatures, temperatures, whole_number
 
 __all__ = ["gap", "shift"]
@@ -57,7 +58,7 @@ def gap(
     with Progress(1) as progress:
         report = measure_gap(pairs, rng=seed, n_bootstrap=bootstrap, max_queries=queries, progress=progress.stage)
     if as_json:
-        typer.echo(json.dumps(report.as_dict()))
+        typer.echo(json.dumps({"schema": SCHEMA, **report.as_dict()}))
         return
     typer.echo(f"{pairs.source}: {pairs.n} pairs of dimension {pairs.dim}")
     for name, definition, value, stderr in report.rows():
@@ -92,6 +93,7 @@ def shift(
     for tau, loss in zip(values, landscape.loss, strict=True):
         best = minimise_shift(x, y, tau, batch=size, direction=direction, bounds=(-1.0, 2.0))
         found = {
+            "schema": SCHEMA,
             "temperature": tau,
             "batch": size,
             "direction": direction,
@@ -100,6 +102,7 @@ def shift(
             "loss": loss.tolist(),
             "argmin_lambda": best.lam,
             "argmin_gap": best.gap,
+            "at_bound": best.at_bound,
             "min_loss": best.loss,
         }
         if as_json:

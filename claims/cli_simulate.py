@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from claims import SCHEMA
 from claims.cli_options import Json, Seed, Temperatures, real_number, temperatures, whole_number
 
 __all__ = ["app"]
@@ -15,7 +16,7 @@ app = typer.Typer(help="Simulate: theory beside it.", no_args_is_help=True, rich
 
 def _show(found: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(found))
+        typer.echo(json.dumps({"schema": SCHEMA, **found}))
         return
     for name, value in found.items():
         shown = (

@@ -16,7 +16,8 @@ def verdict_line(verdict: dict[str, Any]) -> str:
     relation = {"equal": "=", "at_least": "≥", "at_most": "≤"}[verdict["relation"]]
     measured = _short(verdict["measured"]) + (f" ± {verdict['stderr']:.2g}" if verdict["stderr"] else "")
     mark = "ok " if verdict["as_expected"] else "!! "
-    erratum = ", an erratum" if verdict["expected"] == "refuted" and "!" not in verdict["id"] else ""
+    false = verdict["expected"] == "refuted" and "!" not in verdict["id"]
+    erratum = "" if not false else ", does not hold" if verdict["paper"] == "conetheory" else ", an erratum"
     numbers = f"measured {measured} {relation} {_short(verdict['predicted'])}"
     return f"{mark} {verdict['verdict']:9}  {verdict['id']}  {numbers}{erratum}"
 

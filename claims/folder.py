@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import conetheory
-from claims.verify import SCHEMA, Plan
+from claims import SCHEMA
+from claims.verify import Plan
 
 __all__ = ["ResultFolder", "environment", "summarise", "write_atomically"]
 

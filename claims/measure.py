@@ -69,7 +69,15 @@ class Tally:
 
 
 class Rule(Protocol):
-    """An interval for the mean of a cell's trials at a given error level."""
+    """An interval for the mean of a cell's trials at a given error level.
+
+    `coverage` is ``exact`` where the level holds for every number of trials and every law that the rule allows, and
+    ``asymptotic`` where it holds for normal trials: far in the tail of skewed trials it can then be missed by a factor
+    that falls with the number of trials.
+    """
+
+    @property
+    def coverage(self) -> str: ...
 
     def interval(self, n: int, mean: float, square: float, level: float) -> tuple[float, float]: ...
 
@@ -77,6 +85,8 @@ class Rule(Protocol):
 @dataclass(frozen=True, slots=True)
 class Proportion:
     """Trials are zeros and ones: Clopper and Pearson's interval, exact at every n."""
+
+    coverage = "exact"
 
     def interval(self, n: int, mean: float, square: float, level: float) -> tuple[float, float]:
         """Return the interval."""
@@ -91,6 +101,8 @@ class Bounded:
     low: float
     high: float
 
+    coverage = "exact"
+
     def interval(self, n: int, mean: float, square: float, level: float) -> tuple[float, float]:
         """Return the interval."""
         if n < 2:
@@ -102,6 +114,8 @@ class Bounded:
 @dataclass(frozen=True, slots=True)
 class Mean:
     """Trials without bounds: Student's interval, exact for normal trials and asymptotically right for others."""
+
+    coverage = "asymptotic"
 
     def interval(self, n: int, mean: float, square: float, level: float) -> tuple[float, float]:
         """Return the interval."""
@@ -131,6 +145,11 @@ class _Sampled:
     full: int
 
     needs_data = False
+
+    @property
+    def coverage(self) -> str:
+        """What the rule promises: see `Rule`."""
+        return self.rule.coverage
 
     def budget(self, level: str) -> int:
         """Return the number of trials that may be spent at `level`."""
@@ -178,6 +197,7 @@ class Computed:
     error: ArrayLike = 1e-12
 
     needs_data = False
+    coverage = "exact"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +210,7 @@ class FromData:
     error: ArrayLike = 1e-12
 
     needs_data = True
+    coverage = "asymptotic"  # where a reading has a standard error; else it is the property itself
 
 
 Measure = PerCell | Joint | Computed | FromData

@@ -11,13 +11,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from claims import SCHEMA
 from claims.decide import LEVELS, decide
 from claims.ledger import Cell, Claim, Verdict, all_claims, select
 from conetheory._arrays import as_choice, as_count
 
-__all__ = ["SCHEMA", "Plan", "as_json", "describe", "plan", "run"]
-
-SCHEMA = 1  # of the JSON objects; see CONTRIBUTING.md for how long it is kept
+__all__ = ["Plan", "as_json", "describe", "plan", "run"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +143,9 @@ def as_json(verdict: Verdict, *, level: str) -> dict[str, Any]:
         | {
             "verdict": verdict.verdict,
             "as_expected": verdict.as_expected,
-            "level": verdict.level,
-            "budget": level,
+            "level": level,
+            "alpha": verdict.level,
+            "coverage": verdict.claim.measure.coverage,
             "n": sum(cell.n for cell in verdict.cells),
             "looks": verdict.looks,
             "seed": verdict.seed,

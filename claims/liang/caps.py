@@ -161,7 +161,7 @@ CLAIMS = (
     ),
     Claim(
         id="liang.caps.512d_guarantee",
-        paper=PAPER,
+        paper=OURS,
         section="Sec. 2.1, read as a guarantee",
         statement="If every pairwise cosine is at least .56, all features lie in a cap of less than 2^(−512) of the sphere.",
         formula=r"\tfrac12 I_{\sin^2\psi_J}\big(\tfrac{511}{2}, \tfrac12\big) < 2^{-512}",

@@ -59,7 +59,7 @@ def _table(
     """Return a claim that `function` gives the `printed` values on both arrays, to half a unit of the last of `digits` decimals."""
     return Claim(
         id=f"liang.fig1.{name}",
-        paper=PAPER,
+        paper=OURS,
         section="Fig. 1, published features",
         statement=statement,
         formula=formula,

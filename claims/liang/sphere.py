@@ -22,10 +22,13 @@ __all__ = ["CLAIMS"]
 
 _SCALES = (1.0, 5.0, 35.0, 50.0, 100.0)  # 1/τ of Fig. 3(e–g) and of supplementary Fig. 9
 _SPACINGS = (20.0, 15.0)  # degrees: the authors' code, their Appendix A.1
+_EVERY = tuple((spacing, s) for spacing in _SPACINGS for s in _SCALES)
 _PAIRINGS = {"mismatched": PAIRING_SWAPPED, "matched": PAIRING_MATCHED}
 _DELTA = np.linspace(-90.0, 90.0, 37)
 _GRID = tuple({"dtheta_deg": float(x)} for x in _DELTA)
-_BARRIERS = (35.0, 50.0, 100.0)
+_BARRIERS = tuple(
+    (spacing, s) for spacing, scales in ((20.0, (35.0, 50.0, 100.0)), (15.0, (50.0, 100.0))) for s in scales
+)
 _FIGURE_3G = 2.014  # loss at Δθ = 0, τ = 1/100, read off the published figure
 _REPELLED = {20.0: (35.0, 50.0, 100.0), 15.0: (50.0, 100.0)}  # scales beyond κ*, for each spacing
 _BEYOND = (22.0, 25.0, 50.0, 200.0)  # scales beyond κ* = 21.2
@@ -44,6 +47,10 @@ def _critical(spacing: float):
     return critical_scale(_points(spacing), _points(spacing), PAIRING_SWAPPED)
 
 
+def _barrier(spacing: float, scale: float) -> float:
+    return barrier_height(_points(spacing), _points(spacing), PAIRING_SWAPPED, 1 / scale)
+
+
 def _reduced(spacing: float, pairing: tuple[int, ...], scale: float) -> np.ndarray:
     """Return the predicted loss along Δθ: ℓ(κ) at κ = s cos Δθ."""
     points = _points(spacing)
@@ -58,8 +65,8 @@ def _landscape_claim(name: str, spacing: float, scale: float) -> Claim:
     pairing, other = _PAIRINGS[name], _PAIRINGS["matched" if name == "mismatched" else "mismatched"]
     return Claim(
         id=f"liang.sphere.{name}.spacing{spacing:.0f}.scale{scale:.0f}",
-        paper=PAPER,
-        section="Sec. 4.3, Fig. 3(e–g), supplementary Fig. 9",
+        paper=OURS,
+        section="docs/theory.md, section 6; the curves are those of Fig. 3(e–g)",
         statement=f"At τ = 1/{scale:.0f} the loss of six {name} pairs {spacing:.0f}° apart is that of unmoved texts at the temperature τ / cos Δθ.",
         formula=r"L(s, \Delta\theta) = \ell(s\cos\Delta\theta)",
         kind="identity",
@@ -181,23 +188,21 @@ CLAIMS = (
         id="liang.sphere.barrier",
         paper=PAPER,
         section="Sec. 4.3, Fig. 3(g)",
-        statement="At small temperatures closing the gap of the mismatched pairs costs loss: .077133, .273933 and 1.204728 at 1/τ = 35, 50 and 100.",
+        statement="At small temperatures closing the gap of the mismatched pairs costs loss: .077133, .273933 and 1.204728 at 1/τ = 35, 50 and 100 for pairs 20° apart.",
         formula=r"\ell(s) - \ell(\kappa^\ast)",
         kind="value",
-        predict=lambda: [barrier_height(_points(20.0), _points(20.0), PAIRING_SWAPPED, 1 / s) for s in _BARRIERS],
+        predict=lambda: [_barrier(spacing, s) for spacing, s in _BARRIERS],
         measure=Computed(
-            compute=lambda: [minimise_landscape(*_azimuths(20.0, PAIRING_SWAPPED), s).barrier for s in _BARRIERS],
+            compute=lambda: [minimise_landscape(*_azimuths(a, PAIRING_SWAPPED), s).barrier for a, s in _BARRIERS],
             error=1e-10,
         ),
-        grid=tuple({"scale": s} for s in _BARRIERS),
+        grid=tuple({"spacing_deg": spacing, "scale": s} for spacing, s in _BARRIERS),
         resolution=1e-8,
         plants=(
             Plant(
-                name="the_appendix_spacing",
-                statement="Pairs 15° apart have the same barriers.",
-                predict=lambda: [
-                    barrier_height(_points(15.0), _points(15.0), PAIRING_SWAPPED, 1 / s) for s in _BARRIERS
-                ],
+                name="spacings_exchanged",
+                statement="Pairs 15° apart have the barriers of pairs 20° apart, and these those.",
+                predict=lambda: [_barrier(35.0 - spacing, s) for spacing, s in _BARRIERS],
             ),
         ),
     ),
@@ -208,14 +213,15 @@ CLAIMS = (
         statement="Without mismatched pairs the loss is least at zero gap at every temperature.",
         formula=r"\operatorname*{argmin}_{\Delta\theta} L = 0",
         kind="qualitative",
-        predict=lambda: [0.0] * len(_SCALES),
+        predict=lambda: [0.0] * len(_EVERY),
         measure=Computed(
             compute=lambda: [
-                max(map(abs, minimise_landscape(*_azimuths(20.0, PAIRING_MATCHED), s).minimisers_deg)) for s in _SCALES
+                max(map(abs, minimise_landscape(*_azimuths(spacing, PAIRING_MATCHED), s).minimisers_deg))
+                for spacing, s in _EVERY
             ],
             error=1e-8,
         ),
-        grid=tuple({"scale": s} for s in _SCALES),
+        grid=tuple({"spacing_deg": spacing, "scale": s} for spacing, s in _EVERY),
         resolution=1e-6,
         plants=(
             Plant(
@@ -223,8 +229,8 @@ CLAIMS = (
                 statement="The same holds with a mismatched pair.",
                 measure=Computed(
                     compute=lambda: [
-                        max(map(abs, minimise_landscape(*_azimuths(20.0, PAIRING_SWAPPED), s).minimisers_deg))
-                        for s in _SCALES
+                        max(map(abs, minimise_landscape(*_azimuths(spacing, PAIRING_SWAPPED), s).minimisers_deg))
+                        for spacing, s in _EVERY
                     ]
                 ),
             ),
@@ -301,8 +307,8 @@ CLAIMS = (
     ),
     Claim(
         id="liang.sphere.gap",
-        paper=PAPER,
-        section="Sec. 4.3",
+        paper=OURS,
+        section="docs/theory.md, section 6",
         statement="Moving the texts by Δθ opens a gap of √(R² (1 − cos Δθ)² + sin² Δθ), R = .831206922 for pairs 20° apart.",
         formula=r"\|\Delta\|^2 = R^2 (1 - \cos\Delta\theta)^2 + \sin^2\Delta\theta",
         kind="identity",

@@ -8,7 +8,7 @@ from scipy.optimize import root_scalar
 
 from claims.measure import At, Mean, PerCell, Proportion, Tally
 from conetheory.contraction import preactivation_correlation
-from sims.relu_layer import count_failures, sample_cosines, sample_units
+from sims.relu_layer import count_failures, sample_cosines
 
 __all__ = [
     "SUMMAND_GRID",
@@ -28,6 +28,9 @@ __all__ = [
 ]
 
 
+_NARROW = 64  # units
+
+
 def layer(at: At) -> tuple[float, float, float]:
     return at["cosine"], at["norm_u"], at["norm_v"]
 
@@ -37,7 +40,11 @@ def cells(layers: list[tuple[float, float, float]], **more: float) -> tuple[dict
 
 
 def draw_failures(rng: np.random.Generator, n: int, at: At, *, sigma_b2: float = 1.0) -> Tally:
-    return Tally.count(count_failures(*layer(at), int(at["width"]), n_trials=n, rng=rng, sigma_b2=sigma_b2), n)
+    """Count the layers that do not raise the cosine; narrow ones are drawn as they are, wide ones from their reduced law."""
+    width = int(at["width"])
+    if width <= _NARROW:
+        return Tally.count(_direct_failures(rng, n, at, sigma_b2=sigma_b2), n)
+    return Tally.count(count_failures(*layer(at), width, n_trials=n, rng=rng, sigma_b2=sigma_b2), n)
 
 
 def draw_successes(rng: np.random.Generator, n: int, at: At) -> Tally:
@@ -48,13 +55,32 @@ def failures(first: int, quick: int, full: int) -> PerCell:
     return PerCell(rule=Proportion(), first=first, quick=quick, full=full, draw=draw_failures)
 
 
-def _draw_products(rng: np.random.Generator, n: int, at: At, *, factor: float = 2.0, sigma_b2: float = 1.0) -> Tally:
-    """Tally `factor` φ(z)φ(z') / (sd sd' at the paper's variances): with factor 2 its mean is what Lemma 3 bounds from below."""
+def _direct_units(rng: np.random.Generator, n: int, at: At, *, sigma_b2: float = 1.0) -> np.ndarray:
+    """Return φ(z) and φ(z') of `n` units, shape (n, 2), from weights and biases themselves: no correlation is computed.
+
+    The inputs lie in a plane, so two weights a unit are all that matters; the common factor 1/d of the variances is
+    left out.
+    """
     cosine, norm_u, norm_v = layer(at)
-    rho = float(preactivation_correlation(cosine, norm_u, norm_v, sigma_b2=sigma_b2))
-    scale = np.sqrt((norm_u**2 + sigma_b2) / (norm_u**2 + 1) * (norm_v**2 + sigma_b2) / (norm_v**2 + 1))
-    units = sample_units(rho, n, rng=rng)
-    return Tally.of(factor * scale * units[:, 0] * units[:, 1])
+    first, second, bias = rng.standard_normal((3, n))
+    bias = bias * np.sqrt(sigma_b2)
+    turned = cosine * first + np.sqrt((1 - cosine) * (1 + cosine)) * second
+    return np.maximum(np.stack([norm_u * first + bias, norm_v * turned + bias], axis=1), 0)
+
+
+def _draw_products(rng: np.random.Generator, n: int, at: At, *, factor: float = 2.0, sigma_b2: float = 1.0) -> Tally:
+    """Tally `factor` φ(z)φ(z') / √((1 + ‖u‖²)(1 + ‖v‖²)): with factor 2 its mean is what Lemma 3 bounds from below."""
+    _, norm_u, norm_v = layer(at)
+    units = _direct_units(rng, n, at, sigma_b2=sigma_b2)
+    return Tally.of(factor * units[:, 0] * units[:, 1] / np.sqrt((1 + norm_u**2) * (1 + norm_v**2)))
+
+
+def _direct_failures(rng: np.random.Generator, n: int, at: At, *, sigma_b2: float) -> int:
+    """Count the layers that do not raise the cosine, from weights and biases themselves."""
+    width = int(at["width"])
+    u, v = np.moveaxis(_direct_units(rng, n * width, at, sigma_b2=sigma_b2).reshape(n, width, 2), 2, 0)
+    norms = np.sqrt(np.sum(u * u, axis=1) * np.sum(v * v, axis=1))
+    return n - int(np.sum((norms > 0) & (np.sum(u * v, axis=1) > at["cosine"] * norms)))
 
 
 def products(**changes: float) -> PerCell:
@@ -120,10 +146,11 @@ def draw_cosines(rng: np.random.Generator, n: int, at: At) -> Tally:
 
 
 def draw_summand_variance(rng: np.random.Generator, n: int, at: At) -> Tally:
-    """Tally the squared distance of φφ' from its mean, for unit-variance pre-activations."""
-    rho = float(preactivation_correlation(*layer(at)))
-    units = sample_units(rho, n, rng=rng)
-    return Tally.of((units[:, 0] * units[:, 1] - kappa_by_quadrature(rho) / 2) ** 2)
+    """Tally the squared distance of φφ' from its mean, for pre-activations divided by their standard deviations."""
+    _, norm_u, norm_v = layer(at)
+    units = _direct_units(rng, n, at)
+    products = units[:, 0] * units[:, 1] / np.sqrt((1 + norm_u**2) * (1 + norm_v**2))
+    return Tally.of((products - products.mean()) ** 2 * (n / (n - 1)))
 
 
 SUMMAND_GRID = cells([(c, 1.0, 1.0) for c in (-0.5, 0.5, 0.99, 1.0)])

@@ -98,7 +98,7 @@ def test_the_headline_is_the_worst_cell_and_counts_all_trials():
     )
     found = as_json(decide(two, seed=3, level="full"), level="full")
     assert (found["at"], found["n"], found["seed"], found["looks"]) == ({"cell": 1}, 72, 3, 4)
-    assert (found["budget"], found["level"], found["resolution"]) == ("full", 1e-9, 1e-3)
+    assert (found["level"], found["alpha"], found["resolution"]) == ("full", 1e-9, 1e-3)
     assert [cell["n"] for cell in found["cells"]] == [8, 64]
     assert [cell["verdict"] for cell in found["cells"]] == ["supported", "undecided"]
     assert found["measured"] == found["cells"][1]["measured"]

@@ -196,7 +196,7 @@ def test_bad_arguments_are_rejected():
             function(1.0, 1)
     with pytest.raises(ValueError, match="`min_cosine`"):
         jung_half_angle(np.nan, 3)
-    with pytest.raises(TypeError, match="[`']dim[`']"):
+    with pytest.raises(TypeError, match=r"[`']dim[`']"):
         uniformity_floor(3.0)
     with pytest.raises(ValueError, match="`s` must be at least 0"):
         bessel_ratio(3, -1.0)
