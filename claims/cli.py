@@ -1,10 +1,12 @@
 """The command line. Nothing heavy is imported before a command runs, so ``--help`` answers at once."""
 
 import json
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Annotated, Any
 
 import typer
@@ -26,6 +28,24 @@ app.command("gap")(cli_embeddings.gap)
 app.command("shift")(cli_embeddings.shift)
 app.add_typer(cli_simulate.app, name="simulate")
 
+
+def _version(asked: bool) -> None:
+    if asked:
+        import conetheory
+
+        typer.echo(conetheory.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
 Data = Annotated[
     Path | None,
     typer.Option(
@@ -40,17 +60,18 @@ Ids = Annotated[
 
 def _see_user_modules(modules: list[str] | None) -> list[str]:
     """Let modules in the working directory be imported, as ``python -m`` does; a name that is not there is an error."""
-    from importlib.util import find_spec
+    from importlib import import_module
 
     if modules and (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
     for name in modules or []:
         try:
-            known = find_spec(name) is not None
-        except (ImportError, ValueError):
-            known = False
-        if not known:
-            raise ValueError(f"`--module` {name!r} cannot be imported from here or from what is installed.")
+            import_module(name)
+        except Exception as error:  # a user's module may raise anything
+            hint = f" (did you mean {name[:-3]}?)" if name.endswith(".py") else ""
+            raise ValueError(
+                f"`--module` {name!r} cannot be imported: {type(error).__name__}: {error}{hint}"
+            ) from error
     return modules or []
 
 
@@ -217,11 +238,19 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def _interrupt(number: int, frame: object) -> None:
+    """End like Ctrl-C, so that workers end too and nothing is half-written."""
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run the command line; errors are one line on standard error and exit code 2."""
+    if current_thread() is main_thread():  # only there may a handler be set
+        signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = app(prog_name="conetheory", standalone_mode=False)
     except KeyboardInterrupt:
+        print("conetheory: interrupted; with --out, running again resumes.", file=sys.stderr)
         sys.exit(130)
     except SystemExit as end:  # typer ends like this where the reader went away, as in `| head`
         sys.exit(0 if isinstance(end.__context__, BrokenPipeError) else end.code)

@@ -108,6 +108,7 @@ def shift(
         if as_json:
             typer.echo(json.dumps(found))
         else:
+            where = ", the end of the range" if best.at_bound else ""
             typer.echo(
-                f"τ = {tau:g}: loss {best.loss:.6f} least at λ = {best.lam:.5f}, where the gap is {best.gap:.6f}"
+                f"τ = {tau:g}: loss {best.loss:.6f} least at λ = {best.lam:.5f}{where}, where the gap is {best.gap:.6f}"
             )

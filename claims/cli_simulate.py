@@ -20,7 +20,7 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
         return
     for name, value in found.items():
         shown = (
-            ", ".join(f"{x:.6g}" for x in value)
+            ", ".join("—" if x is None else f"{x:.6g}" for x in value)
             if isinstance(value, list)
             else f"{value:.8g}"
             if isinstance(value, float)
@@ -58,8 +58,9 @@ def sphere(
     step_deg: Annotated[float, typer.Option(parser=real_number, help="Step of Δθ, in degrees, from −90 to 90.")] = 1.0,
     as_json: Json = False,
 ) -> None:
-    """Liang et al., Sec. 4.3: the contrastive loss while all texts move along their meridians by Δθ; one object a
-    temperature.
+    """Mismatched pairs, section 4.3 of Liang and others: the loss while all texts move by Δθ.
+
+    One object a temperature.
     """
     import numpy as np
 
@@ -67,8 +68,8 @@ def sphere(
     from sims.mismatched_sphere import landscape, minimise_landscape
 
     values = temperatures(temperature)
-    if not 0 < step_deg <= 90:
-        raise ValueError(f"`--step-deg` must lie in (0, 90], got {step_deg}.")
+    if not 0.001 <= step_deg <= 90:
+        raise ValueError(f"`--step-deg` must lie in [0.001, 90], got {step_deg}.")
     if pairs < 2:
         raise ValueError(f"`--pairs` must be at least 2, got {pairs}.")
     if not 0 < spacing_deg < 360:
@@ -106,7 +107,7 @@ def layer(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Liang et al., Theorem 1: how often one random ReLU layer brings two inputs closer."""
+    """One layer, Theorem 1 of Liang and others: how often one random ReLU layer brings two inputs closer."""
     from conetheory.contraction import limiting_cosine, paper_threshold, preactivation_correlation, sharp_threshold
     from sims.relu_layer import contraction_probability
 
@@ -145,9 +146,7 @@ def mlp(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Liang et al., Fig. 2b: the mean cosine of different inputs after each layer of random networks, and the
-    mean-field curve.
-    """
+    """Deep networks, figure 2b of Liang and others: mean cosine after each layer, and mean field."""
     import numpy as np
 
     from claims.liang.cone import mean_field

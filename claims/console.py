@@ -13,12 +13,13 @@ def _short(value: float | None) -> str:
 
 def verdict_line(verdict: dict[str, Any]) -> str:
     """Return one line: whether the verdict is as expected, the claim, predicted against measured."""
-    relation = {"equal": "=", "at_least": "≥", "at_most": "≤"}[verdict["relation"]]
+    relation = {"equal": "", "at_least": "≥ ", "at_most": "≤ "}[verdict["relation"]]
     measured = _short(verdict["measured"]) + (f" ± {verdict['stderr']:.2g}" if verdict["stderr"] else "")
     mark = "ok " if verdict["as_expected"] else "!! "
     false = verdict["expected"] == "refuted" and "!" not in verdict["id"]
     erratum = "" if not false else ", does not hold" if verdict["paper"] == "conetheory" else ", an erratum"
-    numbers = f"measured {measured} {relation} {_short(verdict['predicted'])}"
+    allowed = verdict["tolerance"] + verdict["resolution"]
+    numbers = f"measured {measured}, claimed {relation}{_short(verdict['predicted'])} within {allowed:.2g}"
     return f"{mark} {verdict['verdict']:9}  {verdict['id']}  {numbers}{erratum}"
 
 

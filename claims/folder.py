@@ -191,6 +191,7 @@ class ResultFolder:
                 error.filename = str(self._lines)
             raise
         self.verdicts[verdict["id"]] = verdict
+        self._summary()
 
     def close(self) -> dict[str, Any]:
         """Put the verdicts in the order of the ledger, whatever the order in which they came; return the summary."""

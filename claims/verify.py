@@ -2,13 +2,16 @@
 
 import math
 import os
+import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from claims import SCHEMA
@@ -162,8 +165,10 @@ def _decide(claim_id: str, run_plan: Plan) -> dict[str, Any]:
     claim = _ledger(run_plan.modules)[claim_id]
     try:
         verdict = decide(claim, seed=run_plan.seed, level=run_plan.level, data=run_plan.data)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{claim_id} could not be decided: {error}") from error
+    except OSError:
+        raise
+    except Exception as error:  # a user's claim may raise anything
+        raise ValueError(f"{claim_id} could not be decided: {type(error).__name__}: {error}") from error
     return as_json(verdict, level=run_plan.level)
 
 
@@ -196,8 +201,23 @@ def run(
         for name in todo:
             yield _decide(name, run_plan)
     else:
-        with ProcessPoolExecutor(min(jobs, len(todo)), mp_context=get_context("spawn")) as pool:
+        context = get_context("spawn")
+        with ProcessPoolExecutor(
+            min(jobs, len(todo)), mp_context=context, initializer=_end_with, initargs=(os.getpid(),)
+        ) as pool:
             yield from _completed(pool, todo, run_plan)
+
+
+def _end_with(parent: int) -> None:
+    """Let this worker end when `parent` does, however that ends; Ctrl-C is the parent's to handle."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=watch, daemon=True).start()
 
 
 def _completed(executor: Executor, todo: Sequence[str], run_plan: Plan) -> Iterator[dict[str, Any]]:

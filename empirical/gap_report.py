@@ -24,6 +24,8 @@ KS = (1, 5, 10)
 
 DEFINITIONS = {
     "gap": "‖x̄ − ȳ‖, distance of the two means (Liang et al. 2022), unsigned",
+    "gap_squared_unbiased": "unbiased square of the gap, gap² − (alignment − gap²)/(n − 1): about 0 for none",
+    "gap_null": "root mean square gap if the two of each pair are swapped at random, √(alignment/n)",
     "angle_deg": "angle between the two means, in degrees",
     "rmg": "relative modality gap m/(m + (d_x + d_y)/2), m and d means of (1 − cos)/2 (Schrodi et al. 2025)",
     "mean_cosine_x": "mean of x_i·x_j over i < j",
@@ -48,7 +50,8 @@ class GapReport:
     ----------
     n, dim : int
         Number of pairs and dimension.
-    gap, angle_deg, rmg, mean_cosine_x, mean_cosine_y, mean_cosine_matched, mean_cosine_unmatched, alignment : Estimate
+    gap, gap_squared_unbiased, gap_null, angle_deg, rmg, mean_cosine_x, mean_cosine_y, mean_cosine_matched,
+    mean_cosine_unmatched, alignment : Estimate
         On all pairs; standard errors by the paired bootstrap.
     recall_x_to_y, recall_y_to_x : dict from k to Estimate
         For `n_queries` queries among all pairs; standard errors and 95 % intervals over the queries.
@@ -67,6 +70,8 @@ class GapReport:
     n: int
     dim: int
     gap: Estimate
+    gap_squared_unbiased: Estimate
+    gap_null: Estimate
     angle_deg: Estimate
     rmg: Estimate
     mean_cosine_x: Estimate
@@ -199,10 +204,13 @@ def measure_gap(
     x_to_y, y_to_x = recall_estimates(pairs, queries, KS, rows=rows, progress=lambda share: tell("retrieval", share))
     chosen, uniform = _uniformities(pairs, n_bootstrap, limits["max_uniformity"], uniform_rng, tell)
     separability = _separability(pairs, limits["max_separability"], n_permutations, split_rng, tell)
+    first_order = first_order_metrics(sums)
+    independent = pairs.n if pairs.groups is None else int(pairs.groups.max()) + 1
     return GapReport(
         n=pairs.n,
         dim=pairs.dim,
-        **first_order_metrics(sums),
+        **first_order,
+        **_beside_the_gap(first_order["gap"], first_order["alignment"], independent),
         recall_x_to_y=x_to_y,
         recall_y_to_x=y_to_x,
         uniformity_x=uniform[0],
@@ -215,6 +223,27 @@ def measure_gap(
         n_separability=separability.n_train + separability.n_test,
         n_groups=None if pairs.groups is None else int(pairs.groups.max()) + 1,
     )
+
+
+def _beside_the_gap(gap: Estimate, alignment: Estimate, n: int) -> dict[str, Estimate]:
+    r"""Return what tells a gap from none: :math:`E\|\hat\Delta\|^2 = \|\Delta\|^2 + \mathrm{tr\,Cov}(x - y)/n`.
+
+    The covariance is :math:`(n/(n-1))` (alignment − gap²); swapping the two of each pair at random leaves its sum of
+    squares, alignment, and no gap. With groups, n counts groups, as if the pairs of one were one: conservative.
+    """
+    square = gap.value**2
+    return {
+        "gap_squared_unbiased": Estimate(
+            value=square - (alignment.value - square) / (n - 1) if n > 1 else float("nan"),
+            stderr=2 * gap.value * gap.stderr,
+        ),
+        "gap_null": Estimate(
+            value=float(np.sqrt(alignment.value / n)),
+            stderr=alignment.stderr / (2 * float(np.sqrt(alignment.value * n)))
+            if alignment.value > 0
+            else float("nan"),
+        ),
+    }
 
 
 def _subset(pairs: EmbeddingPairs, limit: int, rng: np.random.Generator) -> np.ndarray:

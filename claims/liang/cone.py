@@ -155,6 +155,7 @@ CLAIMS = (
         measure=Computed(compute=lambda: [_PRINTED[layer] for layer in _RELU_SD], error=1e-9),
         grid=_cells(_RELU_SD),
         resolution=1e-4,
+        note="One draw of one network: the tolerance is five standard deviations over networks, and the digits read.",
         plants=(
             Plant(
                 name="no_bias",
@@ -211,6 +212,7 @@ CLAIMS = (
         measure=Computed(compute=lambda: list(_NO_BIAS_TANH), error=0.005),
         grid=_cells(_TANH_SD),
         resolution=0.01,
+        note="One draw of one network: the tolerance is five standard deviations over networks, and the digits read.",
         plants=(
             Plant(
                 name="without_bias",

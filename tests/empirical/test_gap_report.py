@@ -302,3 +302,21 @@ def test_a_million_pairs_fit_in_8_gigabytes(tmp_path):
     assert found["mean_cosine_matched"]["value"] == pytest.approx((1 - 1) / 6, abs=2 / dim)
     assert found["mean_cosine_x"]["value"] == pytest.approx(1 / 6, abs=2 / dim)
     assert found["gap"]["value"] == pytest.approx(2 / np.sqrt(6), abs=2 / dim)
+
+
+def test_unbiased_square_is_around_zero_without_a_gap_and_the_null_is_what_swapping_gives():
+    rng = np.random.default_rng(8)
+    squares, nulls = [], []
+    for _ in range(60):
+        x, y = rng.standard_normal((2, 40, 16))
+        report = measure_gap(EmbeddingPairs(x=x, y=y), rng=0, n_bootstrap=2, n_permutations=2)
+        squares.append(report.gap_squared_unbiased.value)
+        nulls.append(report.gap.value**2 - report.gap_null.value**2)
+    for values in (squares, nulls):  # without a gap the measured one is itself a draw of the null
+        assert abs(np.mean(values)) <= 4.5 * np.std(values, ddof=1) / np.sqrt(len(values))
+
+
+def test_bias_corrected_gaps_of_the_published_features(data_file):
+    for name, expected in (("features_clip", 0.8506), ("features_clip_random", 1.1355)):
+        report = measure_gap(load_pairs(data_file(f"mind_the_gap/{name}.npy")), rng=0, n_bootstrap=2, n_permutations=2)
+        assert round(np.sqrt(report.gap_squared_unbiased.value), 4) == expected
