@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from claims.ledger import all_claims
@@ -31,7 +32,7 @@ def claims(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_readme_python_gives_the_numbers_beside_it():
-    (code,) = python_blocks("README.md")
+    code, embeddings = python_blocks("README.md")
     names: dict[str, object] = {}
     checked = 0
     for line in code.splitlines():
@@ -45,6 +46,10 @@ def test_readme_python_gives_the_numbers_beside_it():
         assert f"{value:.12f}".startswith(digits) if said.group(2) else value == float(digits)
         checked += 1
     assert checked == 4
+    rng = np.random.default_rng(0)
+    names |= {"images": rng.standard_normal((60, 8)) + 1, "texts": rng.standard_normal((60, 8)) - 1}
+    exec(embeddings, names)
+    assert names["report"].gap.value > 5 * names["report"].gap_null.value
 
 
 @pytest.mark.timeout(600)
