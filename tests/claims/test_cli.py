@@ -313,14 +313,19 @@ def test_mlp_of_one_network_has_no_standard_error(conetheory):
 
 def line(**changes):
     verdict = {"id": "a.b", "verdict": "refuted", "expected": "refuted", "as_expected": True, "relation": "at_most"}
-    return console.verdict_line(verdict | {"measured": 0.5, "stderr": 0.01, "predicted": 0.25} | changes)
+    return console.verdict_line(
+        verdict
+        | {"measured": 0.5, "stderr": 0.01, "paper": "theirs", "predicted": 0.25, "tolerance": 0.01, "resolution": 0.02}
+        | changes
+    )
 
 
 def test_a_verdict_in_one_line():
-    assert line() == "ok  refuted    a.b  measured 0.5 ± 0.01 ≤ 0.25, an erratum"
-    assert line(id="a.b!c", relation="equal").endswith("= 0.25")
+    assert line() == "ok  refuted    a.b  measured 0.5 ± 0.01, claimed ≤ 0.25 within 0.03, an erratum"
+    assert line(paper="conetheory").endswith("within 0.03, does not hold")
+    assert line(id="a.b!c", relation="equal").endswith("claimed 0.25 within 0.03")
     assert line(measured=None, stderr=None, expected="supported", as_expected=False, relation="at_least") == (
-        "!!  refuted    a.b  measured — ≥ 0.25"
+        "!!  refuted    a.b  measured —, claimed ≥ 0.25 within 0.03"
     )
 
 
@@ -368,7 +373,8 @@ def test_an_interrupt_is_not_a_traceback(conetheory, monkeypatch):
 
     monkeypatch.setattr(cli, "app", interrupted)
     done = conetheory("verify")
-    assert (done.code, done.out, done.err) == (130, "", "")
+    assert (done.code, done.out) == (130, "")
+    assert done.err == "conetheory: interrupted; with --out, running again resumes.\n"
 
 
 def test_an_error_of_ours_is_not_hidden(monkeypatch):
