@@ -72,7 +72,7 @@ CLAIMS = (
         predict=lambda: [_failure_bound(at) for at in _GRID],
         measure=failures(1 << 13, 1 << 15, 1 << 18),
         grid=_GRID,
-        resolution=[max(0.006, _failure_bound(at) / 2) for at in _GRID],
+        resolution=[min(0.03, max(0.006, _failure_bound(at) / 2)) for at in _GRID],
         plants=(
             Plant(
                 name="reversed_inequality", statement="Failure has at least the probability K/d.", relation="at_least"

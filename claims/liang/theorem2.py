@@ -81,7 +81,7 @@ CLAIMS = (
         tolerance=_FINITE_WIDTH * (1 - _RHO[:-1]),
         measure=_trials(_share),
         grid=_LAYERS,
-        resolution=(_SHARE - theorem4_bound(_RHO[:-1])) / 4,
+        resolution=np.minimum(0.02, (_SHARE - theorem4_bound(_RHO[:-1])) / 4),
         plants=(
             Plant(name="reversed_inequality", statement="It is at most β.", relation="at_most"),
             Plant(
@@ -103,7 +103,7 @@ CLAIMS = (
         tolerance=_FINITE_WIDTH * (1 - _RHO[:-1]),
         measure=_trials(_share),
         grid=_LAYERS,
-        resolution=(1 - proof_bound(_RHO[:-1])) / 4,
+        resolution=np.minimum(0.02, (1 - proof_bound(_RHO[:-1])) / 4),
         plants=(
             Plant(
                 name="half_of_the_constant",
@@ -213,7 +213,7 @@ CLAIMS = (
         tolerance=_FINITE_WIDTH * (1 - _SHARE),
         measure=_trials(_share),
         grid=_LAYERS,
-        resolution=0.15 * (1 - _SHARE),
+        resolution=np.minimum(0.015, 0.15 * (1 - _SHARE)),
         plants=(
             Plant(name="uncentred", statement="It is ρ, the mean cosine itself.", predict=lambda: _RHO[1:]),
             Plant(name="the_bound", statement="It is β: the theorem is an equality.", predict=lambda: _RHO[:-1]),
