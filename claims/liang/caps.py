@@ -3,8 +3,9 @@
 import numpy as np
 from scipy.integrate import quad
 
+from claims import OURS
 from claims.ledger import Claim, Plant
-from claims.liang import OURS, PAPER
+from claims.liang import PAPER
 from claims.measure import At, Computed, PerCell, Proportion, Tally
 from conetheory.sphere import cap_fraction, jung_half_angle, log_cap_fraction
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from claims import OURS
 from claims.ledger import Claim, Plant
-from claims.liang import OURS, PAPER
+from claims.liang import PAPER
 from claims.measure import Computed, Joint, Mean, Tally
 from conetheory.meanfield import cone_curve, mean_with_diagonal
 from sims.deep_mlp import cone_curves

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from claims import OURS
 from claims.ledger import Claim, Plant
-from claims.liang import OURS, PAPER
+from claims.liang import PAPER
 from claims.measure import FromData, Reading
 from conetheory import gap as metrics
 from conetheory.retrieval import recall

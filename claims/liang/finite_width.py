@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from claims import OURS
 from claims.ledger import Claim, Plant
-from claims.liang import OURS
 from claims.measure import At, Mean, PerCell, Tally
 from conetheory.contraction import limiting_cosine, preactivation_correlation
 from conetheory.finite_width import cosine_mean_correction, cosine_variance

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from claims import OURS
 from claims.ledger import Claim, Plant
-from claims.liang import OURS, PAPER
+from claims.liang import PAPER
 from claims.measure import Computed
 from conetheory import gap as metrics
 from conetheory.contrastive import clip_loss, etf_floor

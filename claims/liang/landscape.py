@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 
+from claims import OURS
 from claims.ledger import Claim, Plant
-from claims.liang import OURS, PAPER
+from claims.liang import PAPER
 from claims.liang.features import load_published
 from claims.measure import FromData, Reading
 from conetheory.contrastive import clip_loss

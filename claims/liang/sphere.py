@@ -3,8 +3,9 @@
 import numpy as np
 from scipy.optimize import root_scalar
 
+from claims import OURS
 from claims.ledger import Claim, Plant
-from claims.liang import OURS, PAPER
+from claims.liang import PAPER
 from claims.measure import Computed
 from conetheory.mismatch import (
     PAIRING_MATCHED,

@@ -2,8 +2,9 @@
 
 import itertools
 
+from claims import OURS
 from claims.ledger import Claim, Plant
-from claims.liang import OURS, PAPER
+from claims.liang import PAPER
 from claims.liang.theorem1_layers import (
     SUMMAND_GRID,
     THRESHOLD_GRID,

@@ -1,7 +1,7 @@
 """Theorem 1, sharp: exact laws, the exact threshold and explicit constants. Ours, with proofs in docs/theory.md."""
 
+from claims import OURS
 from claims.ledger import Claim, Plant
-from claims.liang import OURS
 from claims.liang.theorem1_layers import (
     SUMMAND_GRID,
     THRESHOLD_GRID,

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from claims import OURS
 from claims.ledger import Claim, Plant
-from claims.liang import OURS, PAPER
+from claims.liang import PAPER
 from claims.measure import Joint, Mean, Tally
 from conetheory.init_variance import initialisation_share, proof_bound, relu_share, theorem4_bound
 from conetheory.meanfield import relu_unit_norm_recursion

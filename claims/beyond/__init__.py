@@ -1,0 +1,1 @@
+"""What the literature and we claim beyond the three papers: exact laws, rates, certificates."""
