@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from claims import cli_embeddings, cli_simulate
-from claims.cli_options import Json, Seed, positive_number
+from claims.cli_options import Json, Seed, count_from
 
 __all__ = ["app", "main"]
 
@@ -104,7 +104,7 @@ def verify(
         Path | None, typer.Option(help="Folder for verdicts, figures and report.html; named again, it resumes.")
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(parser=positive_number, help="Processes; as many as there are processors.")
+        int | None, typer.Option(parser=count_from(1), help="Processes; as many as there are processors.")
     ] = None,
     data: Data = None,
     module: Module = None,

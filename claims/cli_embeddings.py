@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from claims import SCHEMA
-from claims.cli_options import Json, Seed, Temperatures, temperatures, whole_number
+from claims.cli_options import Json, Seed, Temperatures, count_from, temperatures
 
 __all__ = ["gap", "shift"]
 
@@ -41,11 +41,11 @@ def gap(
         ),
     ] = None,
     bootstrap: Annotated[
-        int, typer.Option(parser=whole_number, help="Paired bootstrap replicates behind the standard errors.")
+        int, typer.Option(parser=count_from(2), help="Paired bootstrap replicates behind the standard errors.")
     ] = 200,
     queries: Annotated[
         int,
-        typer.Option(parser=whole_number, help="Retrieval uses at most this many pairs as queries, against all."),
+        typer.Option(parser=count_from(1), help="Retrieval uses at most this many pairs as queries, against all."),
     ] = 5000,
     seed: Seed = 0,
     as_json: Json = False,
@@ -72,7 +72,7 @@ def shift(
     keys: Keys = None,
     batch: Annotated[str, typer.Option(help="Pairs a batch, consecutive in the order of the file; or full.")] = "50",
     direction: Annotated[str, typer.Option(help="symmetric, x-to-y or y-to-x.")] = "symmetric",
-    points: Annotated[int, typer.Option(parser=whole_number, help="Values of λ on [-1, 2].")] = 301,
+    points: Annotated[int, typer.Option(parser=count_from(2), help="Values of λ on [-1, 2].")] = 301,
     as_json: Json = False,
 ) -> None:
     """Move the two clouds together along the gap, x − λΔ and y + λΔ, and see what the contrastive loss says; one

@@ -1,5 +1,6 @@
 """Options that several commands share, and how their text becomes a number."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Annotated
 
@@ -9,36 +10,25 @@ __all__ = [
     "Json",
     "Seed",
     "Temperatures",
-    "natural_number",
-    "positive_number",
+    "count_from",
     "real_number",
     "temperatures",
-    "whole_number",
 ]
 
 
-def whole_number(text: str | int) -> int:
-    """Return `text` as an int."""
-    try:
-        return int(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a whole number.") from None
+def count_from(minimum: int) -> Callable[[str | int], int]:
+    """Return the parser of a whole number of at least `minimum`."""
 
+    def count(text: str | int) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is not a whole number.") from None
+        if number < minimum:
+            raise typer.BadParameter(f"{number} is below {minimum}.")
+        return number
 
-def _at_least(minimum: int, text: str | int) -> int:
-    if (number := whole_number(text)) < minimum:
-        raise typer.BadParameter(f"{number} is below {minimum}.")
-    return number
-
-
-def natural_number(text: str | int) -> int:
-    """Return `text` as an int of at least 0."""
-    return _at_least(0, text)
-
-
-def positive_number(text: str | int) -> int:
-    """Return `text` as an int of at least 1."""
-    return _at_least(1, text)
+    return count
 
 
 def real_number(text: str | float) -> float:
@@ -58,7 +48,7 @@ def temperatures(values: list[float]) -> list[float]:
 
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, one object a line.")]
-Seed = Annotated[int, typer.Option(parser=natural_number, help="Root of all random streams.")]
+Seed = Annotated[int, typer.Option(parser=count_from(0), help="Root of all random streams.")]
 Temperatures = Annotated[
     list[float],
     typer.Option("--temperature", parser=real_number, help="Temperature τ, such as 0.01 or 1/100; may be repeated."),

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from claims import SCHEMA
-from claims.cli_options import Json, Seed, Temperatures, real_number, temperatures, whole_number
+from claims.cli_options import Json, Seed, Temperatures, count_from, real_number, temperatures
 
 __all__ = ["app"]
 
@@ -47,7 +47,7 @@ def _swapped(text: str, pairs: int) -> list[int]:
 @app.command()
 def sphere(
     temperature: Temperatures = [0.01],  # noqa: B006 (typer copies it)
-    pairs: Annotated[int, typer.Option(parser=whole_number, help="Pairs on the equator.")] = 6,
+    pairs: Annotated[int, typer.Option(parser=count_from(2), help="Pairs on the equator.")] = 6,
     spacing_deg: Annotated[
         float,
         typer.Option(
@@ -70,8 +70,6 @@ def sphere(
     values = temperatures(temperature)
     if not 0.001 <= step_deg <= 90:
         raise ValueError(f"`--step-deg` must lie in [0.001, 90], got {step_deg}.")
-    if pairs < 2:
-        raise ValueError(f"`--pairs` must be at least 2, got {pairs}.")
     if not 0 < spacing_deg < 360:
         raise ValueError(f"`--spacing-deg` must lie in (0, 360), got {spacing_deg}.")
     pairing = _swapped(swap, pairs)
@@ -100,8 +98,8 @@ def layer(
     cosine: Annotated[float, typer.Option(parser=real_number, help="Cosine of the two inputs.")] = 0.5,
     norm_u: Annotated[float, typer.Option(parser=real_number, help="Norm of the first input.")] = 1.0,
     norm_v: Annotated[float, typer.Option(parser=real_number, help="Norm of the second.")] = 1.0,
-    width: Annotated[int, typer.Option(parser=whole_number, help="Units of the layer.")] = 512,
-    trials: Annotated[int, typer.Option(parser=whole_number, help="Random layers.")] = 100_000,
+    width: Annotated[int, typer.Option(parser=count_from(1), help="Units of the layer.")] = 512,
+    trials: Annotated[int, typer.Option(parser=count_from(1), help="Random layers.")] = 100_000,
     sigma_w2: Annotated[float, typer.Option(parser=real_number, help="Variance of a weight, times the width.")] = 1.0,
     sigma_b2: Annotated[float, typer.Option(parser=real_number, help="Variance of a bias, times the width.")] = 1.0,
     seed: Seed = 0,
@@ -139,10 +137,10 @@ def mlp(
     bias: Annotated[
         str, typer.Option(help="normal (variance 1/width), none, or torch_default (uniform, variance 1/(3 width)).")
     ] = "normal",
-    width: Annotated[int, typer.Option(parser=whole_number, help="Units a layer.")] = 512,
-    depth: Annotated[int, typer.Option(parser=whole_number, help="Layers.")] = 25,
-    inputs: Annotated[int, typer.Option(parser=whole_number, help="Random inputs, at most the width.")] = 64,
-    networks: Annotated[int, typer.Option(parser=whole_number, help="Random networks.")] = 20,
+    width: Annotated[int, typer.Option(parser=count_from(1), help="Units a layer.")] = 512,
+    depth: Annotated[int, typer.Option(parser=count_from(1), help="Layers.")] = 25,
+    inputs: Annotated[int, typer.Option(parser=count_from(2), help="Random inputs, at most the width.")] = 64,
+    networks: Annotated[int, typer.Option(parser=count_from(1), help="Random networks.")] = 20,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
