@@ -3,7 +3,8 @@ r"""Gaussian expectations by composite Gauss-Legendre rules, with an error estim
 A function with a kink at 0 ruins Gauss-Hermite and product rules in one or two dimensions. In polar coordinates
 :math:`u = R\cos(\alpha + \theta/2)`, :math:`v = R\cos(\alpha - \theta/2)` the kinks of :math:`f(u)` and :math:`f(v)`
 lie on four rays; between two of them the integrand is as smooth as `f` away from 0, whatever the correlation
-(`docs/theory.md`, 1.9). Private: arguments are already validated.
+(`docs/theory.md`, 1.9). Many expectations at once: those that need the same resolution share its nodes, a block at a
+time. Private: arguments are already validated, and are arrays of one dimension.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from numpy.polynomial.legendre import leggauss
 
 from conetheory.errors import ConvergenceError
 
-__all__ = ["difference_ratio", "product_mean", "sine_convolution", "square_mean"]
+__all__ = ["difference_ratio", "line_mean", "product_mean", "radius", "sine_convolution", "square_mean"]
 
 _Function = Callable[[np.ndarray], np.ndarray]
 
@@ -24,6 +25,8 @@ _RADIUS = 12.0  # standard deviations at level 0; the Gaussian weight there is 5
 _TARGET = 1e-13  # two levels that agree so well end the refinement
 _ACCEPTED = 1e-10  # worse than this after the last level is an error
 _ROUNDING = 4 * float(np.finfo(np.float64).eps)
+_MIRROR = np.array([0, 3, 2, 1])  # the sectors after a change of sign of the angle
+_BLOCK = 1 << 17  # nodes held at once; a single expectation has more of them from level 2 on
 
 
 @lru_cache
@@ -83,83 +86,138 @@ def _sector_panels(panels: int) -> tuple[np.ndarray, np.ndarray]:
     return t * t * (3 - 2 * t), 6 * t * (1 - t) * weights
 
 
-def _refine(rule: Callable[[int], tuple[float, float, float]], what: str) -> tuple[float, float]:
-    """Return value and error estimate of `rule(level) -> (value, scale, noise)`.
+_Rule = Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
-    Tolerances are relative to `scale`; `noise` is a rounding error that no refinement takes away.
+
+def _refine(rule: _Rule, count: int, what: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return values and error estimates of `count` integrals, `rule(level, which) -> (value, scale, noise)`.
+
+    Tolerances are relative to `scale`; `noise` is a rounding error that no refinement takes away. An integral whose
+    last two levels agree is refined no further.
     """
-    value, scale, noise = rule(0)
-    error = np.inf
+    open_ = np.arange(count)
+    value, scale, noise = rule(0, open_)
+    error = np.full(count, np.inf)
     for level in range(1, _LEVELS):
-        previous = value
-        value, scale, noise = rule(level)
-        error = abs(value - previous)
-        if error <= _TARGET * scale + noise:
+        previous = value[open_]
+        value[open_], scale[open_], noise[open_] = rule(level, open_)
+        error[open_] = np.abs(value[open_] - previous)
+        open_ = open_[~(error[open_] <= _TARGET * scale[open_] + noise[open_])]
+        if open_.size == 0:
             return value, error
-    if error <= _ACCEPTED * scale + noise:
-        return value, error
-    raise ConvergenceError(
-        f"The integral of {what} is known to {error:.1e} only, more than {_ACCEPTED:.0e} of its scale {scale:.3g}: "
-        "the function has a kink or a jump away from 0, varies too fast, or grows too fast.",
-        value=value,
-        error=error,
-    )
+    bad = open_[~(error[open_] <= _ACCEPTED * scale[open_] + noise[open_])]
+    if bad.size:
+        raise ConvergenceError(
+            f"The integral of {what} is known to {error[bad[0]]:.1e} only, more than {_ACCEPTED:.0e} of its scale "
+            f"{scale[bad[0]]:.3g}: the function has a kink or a jump away from 0, varies too fast, or grows too fast.",
+            value=float(value[bad[0]]),
+            error=float(error[bad[0]]),
+        )
+    return value, error
 
 
-def square_mean(function: _Function, scale: float, what: str) -> tuple[float, float]:
+def radius(level: int = _LEVELS - 1) -> float:
+    """Return the number of standard deviations beyond which the Gaussian is cut off at `level`."""
+    return _RADIUS + level / 2
+
+
+def line_mean(function: _Function, scale: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return E[function(scale z)], z standard normal, and its error estimate, relative to the root mean square."""
+
+    def rule(level: int, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        values, weights = _half_lines(function, scale[which], level)
+        return values @ weights, np.sqrt(values**2 @ weights), np.zeros(which.size)
+
+    return _refine(rule, scale.size, what)
+
+
+def square_mean(function: _Function, scale: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
     """Return E[function(scale z)^2], z standard normal, and its error estimate."""
 
-    def rule(level: int) -> tuple[float, float, float]:
-        radius = _RADIUS + level / 2
-        t, weights = _half_line_panels(4 << level)
-        z = radius * t
-        both = np.stack([function(scale * z), function(-scale * z)])
-        value = float(np.sum(both**2 @ (radius * weights * np.exp(-z * z / 2)))) / np.sqrt(2 * np.pi)
-        return value, value, 0.0
+    def rule(level: int, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        values, weights = _half_lines(function, scale[which], level)
+        value = values**2 @ weights
+        return value, value.copy(), np.zeros(which.size)
 
-    return _refine(rule, what)
+    return _refine(rule, scale.size, what)
 
 
-def product_mean(function: _Function, theta: float, scale_u: float, scale_v: float, what: str) -> tuple[float, float]:
+def _half_lines(function: _Function, scale: np.ndarray, level: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return function(scale z), a row for each scale, on the nodes of both half-lines, and the Gaussian weights."""
+    t, weights = _half_line_panels(4 << level)
+    z = radius(level) * t
+    weights = radius(level) * weights * np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
+    return function(np.outer(scale, np.concatenate([z, -z]))), np.concatenate([weights, weights])
+
+
+def product_mean(
+    function: _Function, theta: np.ndarray, scale_u: np.ndarray, scale_v: np.ndarray, what: str
+) -> tuple[np.ndarray, np.ndarray]:
     r"""Return :math:`E[f(s_u u) f(s_v v)]`, u, v standard normal of correlation cos(theta), and an error estimate."""
-    size = np.sqrt(square_mean(function, scale_u, what)[0] * square_mean(function, scale_v, what)[0])
+    size = np.sqrt(_square_means(function, scale_u, what) * _square_means(function, scale_v, what))
 
-    def rule(level: int) -> tuple[float, float, float]:
-        f, g, mean = _polar_pair(function, theta, scale_u, scale_v, level)
-        return mean(f * g), size, 0.0
+    def rule(level: int, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        value = np.empty(which.size)
+        for block, f, g, mean in _polar_pairs(function, theta[which], scale_u[which], scale_v[which], level):
+            value[block] = mean(f * g)
+        return value, size[which], np.zeros(which.size)
 
-    return _refine(rule, what)
+    return _refine(rule, theta.size, what)
 
 
-def difference_ratio(function: _Function, theta: float, scale: float, what: str) -> tuple[float, float]:
+def _square_means(function: _Function, scale: np.ndarray, what: str) -> np.ndarray:
+    different, where = np.unique(scale, return_inverse=True)
+    return square_mean(function, different, what)[0][where]
+
+
+def difference_ratio(
+    function: _Function, theta: np.ndarray, scale: np.ndarray, what: str
+) -> tuple[np.ndarray, np.ndarray]:
     r"""Return :math:`E(f - g)^2 / E(f^2 + g^2)`, f = f(s u), g = f(s v), u and v as above, and its error estimate."""
 
-    def rule(level: int) -> tuple[float, float, float]:
-        f, g, mean = _polar_pair(function, theta, scale, scale, level)
-        ratio = mean((f - g) ** 2) / (mean(f * f) + mean(g * g))
-        return ratio, ratio, _ROUNDING * (np.sqrt(ratio) + _ROUNDING)
+    def rule(level: int, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        ratio = np.empty(which.size)
+        for block, f, g, mean in _polar_pairs(function, theta[which], scale[which], scale[which], level):
+            ratio[block] = mean((f - g) ** 2) / (mean(f * f) + mean(g * g))
+        return ratio, ratio.copy(), _ROUNDING * (np.sqrt(ratio) + _ROUNDING)
 
-    return _refine(rule, what)
+    return _refine(rule, theta.size, what)
 
 
-def _polar_pair(
-    function: _Function, theta: float, scale_u: float, scale_v: float, level: int
-) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], float]]:
-    """Return f(s_u u) and f(s_v v) on the polar grid of `level`, and the function that averages over the grid."""
-    radius = _RADIUS + level / 2
+def _polar_pairs(function: _Function, theta: np.ndarray, scale_u: np.ndarray, scale_v: np.ndarray, level: int):
+    """Yield, a block of expectations at a time, its slice, f(s_u u) and f(s_v v) on the polar grid of `level`, and the
+    function that averages over the grid.
+    """
     t, weights = _half_line_panels(3 << level)
-    r = radius * t
-    radial = radius * weights * r * np.exp(-r * r / 2)
-    alpha, angular = _sectors(theta, 2 << level)
-    f = function(scale_u * np.outer(r, np.cos(alpha + theta / 2)))
-    g = function(scale_v * np.outer(r, np.cos(alpha - theta / 2)))
-    return f, g, lambda values: float(radial @ values @ angular)
+    r = radius(level) * t
+    radial = radius(level) * weights * r * np.exp(-r * r / 2)
+    panels = 2 << level
+    step = max(1, _BLOCK // (4 * panels * _ORDER * r.size))
+    for start in range(0, theta.size, step):
+        block = slice(start, start + step)
+        half = theta[block, None, None] / 2
+        alpha, angular = _sectors(theta[block], panels)
+
+        def on_grid(scale: np.ndarray, angle: np.ndarray) -> np.ndarray:
+            return function(np.outer(scale[:, None, None] * np.cos(angle), r)).reshape(*angle.shape, r.size)
+
+        f = on_grid(scale_u[block], alpha + half)
+        if np.array_equal(scale_u[block], scale_v[block]):
+            g = f[:, _MIRROR, ::-1]  # the grid is its own mirror image, and a mirror exchanges u and v
+        else:
+            g = on_grid(scale_v[block], alpha - half)
+
+        def mean(values: np.ndarray, angular: np.ndarray = angular) -> np.ndarray:
+            return np.sum(angular * (values @ radial), axis=(1, 2))
+
+        yield block, f, g, mean
 
 
-def _sectors(theta: float, panels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return angles and weights (of sum 1) on the circle, broken at the four rays where u = 0 or v = 0."""
+def _sectors(theta: np.ndarray, panels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return angles and weights (of sum 1) on the circle, broken at the four rays where u = 0 or v = 0: an array of
+    shape (angles theta, sectors, nodes) each.
+    """
     t, weights = _sector_panels(panels)
-    starts = np.array([theta - np.pi, np.pi - theta, theta + np.pi, 3 * np.pi - theta]) / 2
-    widths = np.array([np.pi - theta, theta, np.pi - theta, theta])
-    alpha = starts[:, None] + widths[:, None] * t
-    return alpha.ravel(), (widths[:, None] * weights).ravel() / (2 * np.pi)
+    starts = np.stack([theta - np.pi, np.pi - theta, theta + np.pi, 3 * np.pi - theta], axis=1) / 2
+    widths = np.stack([np.pi - theta, theta, np.pi - theta, theta], axis=1)
+    return starts[..., None] + widths[..., None] * t, widths[..., None] * weights / (2 * np.pi)

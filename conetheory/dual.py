@@ -11,20 +11,22 @@ References
    arXiv:1602.05897.
 .. [3] R. Tsuchida, T. Pearce, C. van der Heide, F. Roosta and M. Gallagher, "Avoiding Kernel Fixed Points: Computing
    with ELU and GELU Infinite Networks", AAAI 2021, arXiv:2002.08517.
+.. [4] C. K. I. Williams, "Computing with Infinite Networks", NIPS 1996 (erf, Gaussian).
+.. [5] R. Price, "A Useful Theorem for Nonlinear Devices Having Gaussian Inputs", IRE Trans. Inf. Theory 4, 1958.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
-from types import MappingProxyType
+import math
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from scipy.special import expit, ndtr
 
-from conetheory._arrays import as_array, as_cosine, as_nonnegative, as_positive
-from conetheory._quadrature import difference_ratio, product_mean, sine_convolution, square_mean
+from conetheory._arrays import as_cosine, as_nonnegative, as_positive
+from conetheory._dual_interpolation import product_means
+from conetheory._dual_slopes import derivative_from_slope, derivative_from_values
+from conetheory._dual_table import ACTIVATIONS, Activation, pointwise, resolve
+from conetheory._quadrature import difference_ratio, square_mean
 
 __all__ = [
     "ACTIVATIONS",
@@ -32,117 +34,26 @@ __all__ = [
     "activation_function",
     "c_map_complement",
     "dual_activation",
+    "dual_derivative",
     "quadrature_error",
     "second_moment",
 ]
 
 _Real = np.ndarray | np.float64  # an operation on arrays of shape () gives a scalar
+_BLOCK = 3 << 12  # elements of a closed form at once: its temporaries stay in the cache
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Activation:
-    """An activation and what is known of it in closed form.
-
-    Attributes
-    ----------
-    name : str
-        Name shown in results and errors.
-    function : callable
-        Elementwise map of a float array to one of the same shape.
-    dual : callable, optional
-        ``dual(rho, var_u, var_v)``, the dual activation in closed form; without it quadrature serves.
-    complement : callable, optional
-        ``complement(eps)``: 1 - C-map at correlation 1 - eps in closed form, for positively homogeneous activations.
-    """
-
-    name: str
-    function: Callable
-    dual: Callable | None = None
-    complement: Callable | None = None
-
-
-def _dual_linear(rho: _Real, var_u: _Real, var_v: _Real) -> _Real:
-    return np.sqrt(var_u) * np.sqrt(var_v) * rho
-
-
-def _dual_leaky_relu(rho: _Real, var_u: _Real, var_v: _Real, *, slope: float) -> _Real:
-    """Return slope rho + (1 - slope)^2 J_11, times the scales; `docs/theory.md`, 1.7."""
-    j11 = sine_convolution(1, 1, np.arccos(-rho)) / np.pi  # pi - arccos(rho), accurate near rho = -1
-    return np.sqrt(var_u) * np.sqrt(var_v) * (slope * rho + (1 - slope) ** 2 * j11)
-
-
-def _complement_leaky_relu(eps: _Real, *, slope: float) -> _Real:
-    """Return 1 - C-map at 1 - `eps` without a difference of near-equal terms; `docs/theory.md`, 3.4."""
-    theta = 2 * np.arcsin(np.sqrt(eps / 2))
-    relu = eps - 2 / np.pi * sine_convolution(1, 1, theta)
-    return (2 * slope * eps + (1 - slope) ** 2 * relu) / (1 + slope**2)
-
-
-def _dual_gelu(rho: _Real, var_u: _Real, var_v: _Real) -> _Real:
-    """Return the closed form of `docs/theory.md`, 1.8."""
-    cov = np.sqrt(var_u) * np.sqrt(var_v) * rho
-    outer = (1 + var_u) * (1 + var_v)
-    det = 1 + var_u + var_v + var_u * var_v * (1 - rho) * (1 + rho)
-    angle = np.arccos(-cov / np.sqrt(outer))
-    return (cov * angle + var_u * var_v * (det + rho**2) / (outer * np.sqrt(det))) / (2 * np.pi)
-
-
-def _elu(x: np.ndarray) -> np.ndarray:
-    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
-
-
-_LEAKY_SLOPE = 0.01
-
-#: The named activations. GELU is x Phi(x), QuickGELU x sigmoid(1.702 x), leaky ReLU has slope 0.01, ELU alpha = 1.
-ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
-    {
-        activation.name: activation
-        for activation in (
-            Activation(name="linear", function=lambda x: +x, dual=_dual_linear, complement=lambda eps: +eps),
-            Activation(
-                name="relu",
-                function=lambda x: np.maximum(x, 0),
-                dual=partial(_dual_leaky_relu, slope=0.0),
-                complement=partial(_complement_leaky_relu, slope=0.0),
-            ),
-            Activation(
-                name="leaky_relu",
-                function=lambda x: np.where(x > 0, x, _LEAKY_SLOPE * x),
-                dual=partial(_dual_leaky_relu, slope=_LEAKY_SLOPE),
-                complement=partial(_complement_leaky_relu, slope=_LEAKY_SLOPE),
-            ),
-            Activation(name="sigmoid", function=expit),
-            Activation(name="tanh", function=np.tanh),
-            Activation(name="gelu", function=lambda x: x * ndtr(x), dual=_dual_gelu),
-            Activation(name="quick_gelu", function=lambda x: x * expit(1.702 * x)),
-            Activation(name="elu", function=_elu),
-        )
-    }
-)
-
-
-def _checked(function: Callable) -> Callable:
-    """Return `function` with its values checked: a finite real array of the shape of the argument."""
-
-    def checked(x: np.ndarray) -> np.ndarray:
-        values = as_array("activation(x)", function(x))
-        if values.shape != np.shape(x):
-            raise ValueError(f"`activation` must keep the shape of its argument: {np.shape(x)} became {values.shape}.")
-        return values
-
-    return checked
-
-
-def _resolve(activation: str | Callable | Activation) -> Activation:
-    if isinstance(activation, Activation):
-        return activation
-    if isinstance(activation, str):
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"`activation` must be a function or one of {', '.join(ACTIVATIONS)}, got {activation!r}.")
-        return ACTIVATIONS[activation]
-    if not callable(activation):
-        raise TypeError(f"`activation` must be a function or one of {', '.join(ACTIVATIONS)}, got {activation!r}.")
-    return Activation(name=getattr(activation, "__name__", "activation"), function=_checked(activation))
+def _in_blocks(form: Callable, argument: ArrayLike, *variances: np.ndarray) -> _Real:
+    """Return `form(argument, *variances)`, elementwise, of the broadcast shape."""
+    first = np.asarray(argument)
+    shape = np.broadcast_shapes(first.shape, *(var.shape for var in variances))
+    out = np.empty(shape)
+    flat = out.reshape(-1)
+    columns = [a.reshape(()) if a.size == 1 else np.broadcast_to(a, shape).reshape(-1) for a in (first, *variances)]
+    for start in range(0, math.prod(shape), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        flat[block] = form(*(a if a.ndim == 0 else a[block] for a in columns))
+    return out[()]
 
 
 def activation_function(activation: str | Callable | Activation) -> Callable:
@@ -162,14 +73,14 @@ def activation_function(activation: str | Callable | Activation) -> Callable:
     Raises
     ------
     ValueError, TypeError
-        If the name is unknown or `activation` is no function.
+        If the name is unknown, `activation` is no function, or it is maxout2, which takes two pre-activations.
 
     Examples
     --------
     >>> activation_function("relu")(np.array([-1.0, 2.0]))
     array([0., 2.])
     """
-    return _resolve(activation).function
+    return pointwise(resolve(activation))
 
 
 def dual_activation(
@@ -201,11 +112,13 @@ def dual_activation(
 
     Notes
     -----
-    Closed forms for linear, relu, leaky_relu [1]_ and gelu [3]_, accurate to a few eps of the scale. The others by
-    polar quadrature between the rays u = 0 and v = 0 (``docs/theory.md``, 1.9), refined until two resolutions agree to
-    1e-13 of the scale; checked against mpmath to 1e-12 for variances up to 100, at any correlation. A feature much
-    narrower than 1/100 of a standard deviation, away from 0, can escape both resolutions. `quadrature_error` returns
-    the estimate.
+    Closed forms, accurate to a few eps of the scale, for linear, relu, leaky_relu, abs, step [1]_, erf, gaussian [4]_,
+    gelu [3]_, sin, cos and maxout2 (``docs/theory.md``, 1.7, 1.8 and 8.2 to 8.6). sigmoid, tanh, silu, quick_gelu, elu
+    and functions by polar quadrature between the rays u = 0 and v = 0 (1.9), refined until two resolutions agree to
+    1e-13 of the scale; checked against mpmath to 1e-12 for variances from 1e-2 to 100, at any correlation. A feature
+    much narrower than 1/100 of a standard deviation, away from 0, can escape both resolutions. Where more than 32
+    correlations share their variances they are interpolated in arccos(rho) from 33 to 257 quadratures (8.7).
+    `quadrature_error` returns the estimate.
 
     Examples
     --------
@@ -217,10 +130,67 @@ def dual_activation(
     return _dual(activation, rho, var_u, var_v)[0]
 
 
+def dual_derivative(
+    activation: str | Callable | Activation, rho: ArrayLike, *, var_u: ArrayLike = 1.0, var_v: ArrayLike = 1.0
+) -> Float[np.ndarray, "..."] | np.float64:
+    r"""Derivative of `dual_activation` in the correlation.
+
+    .. math:: \frac{\partial}{\partial\rho}\,\mathbb{E}[\phi(u)\phi(v)]
+              = \sqrt{s_u s_v}\;\mathbb{E}[\phi'(u)\phi'(v)]
+
+    Parameters
+    ----------
+    activation, rho, var_u, var_v
+        As in `dual_activation`.
+
+    Returns
+    -------
+    ndarray or float64, shape (...)
+        The derivative, one-sided at :math:`|\rho| = 1`; there it is infinite for step and whatever else jumps at 0. It
+        is 0 at a variance of 0.
+
+    Raises
+    ------
+    ValueError, TypeError, ConvergenceError
+        As `dual_activation`.
+
+    Notes
+    -----
+    Closed forms where `dual_activation` has one, accurate to a few eps of
+    :math:`\sqrt{s_u s_v\,\mathbb{E}\phi'(u)^2\,\mathbb{E}\phi'(v)^2}`; else quadrature as there, of
+    :math:`\phi'`. That of a user's function comes from Chebyshev interpolation of its values on each side of 0, jump
+    included (``docs/theory.md``, 8.8), and reproduces the closed forms to 1e-13 of that scale.
+
+    Source: Price's theorem [5]_; ``docs/theory.md``, 8.1 to 8.8. Over `second_moment` it is, at rho = 1 and equal
+    variances, the slope :math:`\chi_1` of the C-map.
+
+    Examples
+    --------
+    >>> dual_derivative("relu", [-1.0, 0.0, 1.0])
+    array([0.  , 0.25, 0.5 ])
+    >>> bool(abs(dual_derivative(lambda x: x**3, 0.5) - (9 + 18 * 0.5**2)) < 1e-12)
+    True
+    """
+    phi = resolve(activation)
+    var_u, var_v = as_nonnegative("var_u", var_u), as_nonnegative("var_v", var_v)
+    if phi.derivative is not None:
+        derivative = phi.derivative
+        return _in_blocks(lambda r, a, b: derivative(_as_correlation(r), a, b), rho, var_u, var_v)
+    rho, scale_u, scale_v = np.broadcast_arrays(as_cosine("rho", rho), np.sqrt(var_u), np.sqrt(var_v))
+    flat = (rho.ravel(), scale_u.ravel(), scale_v.ravel())
+    what = f"{phi.name}'(u) {phi.name}'(v)"
+    if phi.slope is not None:
+        value = derivative_from_slope(phi.slope, *flat, what)
+    else:
+        value = derivative_from_values(pointwise(phi), *flat, what)
+    return value.reshape(rho.shape)[()]
+
+
 def quadrature_error(
     activation: str | Callable | Activation, rho: ArrayLike, *, var_u: ArrayLike = 1.0, var_v: ArrayLike = 1.0
 ) -> Float[np.ndarray, "..."] | np.float64:
-    """Estimated absolute error of `dual_activation`: the difference of its last two resolutions.
+    """Estimated absolute error of `dual_activation`: the difference of its last two resolutions, and what interpolation
+    adds to it.
 
     Parameters
     ----------
@@ -239,21 +209,28 @@ def quadrature_error(
     >>> bool(quadrature_error("tanh", 0.3) < 1e-13)
     True
     """
-    return _dual(activation, rho, var_u, var_v)[1]
+    value, error = _dual(activation, rho, var_u, var_v)
+    return np.broadcast_to(error, np.shape(value)).copy()[()]
+
+
+def _as_correlation(rho: np.ndarray) -> np.ndarray:
+    """As `as_cosine`, in the two passes that a block in the cache needs; NaN fails both comparisons."""
+    if rho.dtype == np.float64 and rho.min() >= -1 and rho.max() <= 1:
+        return rho
+    return as_cosine("rho", rho)
 
 
 def _dual(activation, rho: ArrayLike, var_u: ArrayLike, var_v: ArrayLike) -> tuple[_Real, _Real]:
-    phi = _resolve(activation)
-    rho, var_u, var_v = np.broadcast_arrays(
-        as_cosine("rho", rho), as_nonnegative("var_u", var_u), as_nonnegative("var_v", var_v)
-    )
+    phi = resolve(activation)
+    var_u, var_v = as_nonnegative("var_u", var_u), as_nonnegative("var_v", var_v)
     if phi.dual is not None:
-        return phi.dual(rho, var_u, var_v)[()], np.zeros(rho.shape)[()]
-    value, error = np.empty(rho.shape), np.empty(rho.shape)
-    for i in np.ndindex(rho.shape):
-        theta, scale_u, scale_v = float(np.arccos(rho[i])), float(np.sqrt(var_u[i])), float(np.sqrt(var_v[i]))
-        value[i], error[i] = product_mean(phi.function, theta, scale_u, scale_v, f"{phi.name}(u) {phi.name}(v)")
-    return value[()], error[()]
+        dual = phi.dual
+        value = _in_blocks(lambda r, a, b: dual(_as_correlation(r), a, b), rho, var_u, var_v)
+        return value, np.float64(0)
+    rho, *scales = np.broadcast_arrays(as_cosine("rho", rho), np.sqrt(var_u), np.sqrt(var_v))
+    theta, scale_u, scale_v = (a.ravel() for a in (np.arccos(rho), *scales))
+    value, error = product_means(pointwise(phi), theta, scale_u, scale_v, f"{phi.name}(u) {phi.name}(v)")
+    return value.reshape(rho.shape)[()], error.reshape(rho.shape)[()]
 
 
 def second_moment(activation: str | Callable | Activation, var: ArrayLike) -> Float[np.ndarray, "..."] | np.float64:
@@ -285,14 +262,12 @@ def second_moment(activation: str | Callable | Activation, var: ArrayLike) -> Fl
     >>> second_moment("relu", [1.0, 3.0])
     array([0.5, 1.5])
     """
-    phi = _resolve(activation)
+    phi = resolve(activation)
     var = as_nonnegative("var", var)
     if phi.dual is not None:
-        return phi.dual(np.ones(var.shape), var, var)[()]
-    value = np.empty(var.shape)
-    for i in np.ndindex(var.shape):
-        value[i], _ = square_mean(phi.function, float(np.sqrt(var[i])), f"{phi.name}(u)^2")
-    return value[()]
+        return phi.dual(np.float64(1), var, var)[()]
+    value, _ = square_mean(pointwise(phi), np.sqrt(var).ravel(), f"{phi.name}(u)^2")
+    return value.reshape(var.shape)[()]
 
 
 def c_map_complement(
@@ -323,30 +298,31 @@ def c_map_complement(
 
     Notes
     -----
-    Relative error about 1e-15 for linear, relu and leaky_relu. Elsewhere the difference of two values of the activation
-    leaves about :math:`10^{-12} + 10^{-15}/\sqrt{x}` at the value x: no digit below :math:`10^{-30}`.
-    Source: ours, ``docs/theory.md``, 3.4.
+    Relative error below 1e-14 where `dual_activation` has a closed form: every term is of the order of the result
+    (``docs/theory.md``, 8.3 to 8.6). Elsewhere the difference of two values of the activation leaves about
+    :math:`10^{-12} + 10^{-15}/\sqrt{x}` at the value x: no digit below :math:`10^{-30}`. Source: ours,
+    ``docs/theory.md``, 3.4.
 
     Examples
     --------
     >>> bool(abs(c_map_complement("relu", 1.0) - (1 - 1 / np.pi)) < 1e-15)
     True
     """
-    phi = _resolve(activation)
-    eps, var = np.broadcast_arrays(as_nonnegative("complement", complement), as_positive("var", var))
+    phi = resolve(activation)
+    var = as_positive("var", var)
+    if phi.complement is not None:
+        form = phi.complement
+        return _in_blocks(lambda e, s: form(_as_complement(e), s), complement, var)
+    if not np.all(second_moment(phi, np.unique(var)) > 0):
+        raise ValueError(f"`activation` must not vanish: the second moment of {phi.name} is 0 at some of `var`.")
+    eps, scale = np.broadcast_arrays(_as_complement(complement), np.sqrt(var))
+    theta = 2 * np.arcsin(np.sqrt(eps / 2))
+    ratio, _ = difference_ratio(pointwise(phi), theta.ravel(), scale.ravel(), f"({phi.name}(u) - {phi.name}(v))^2")
+    return np.minimum(ratio, 2.0).reshape(eps.shape)[()]  # above 2 by rounding only
+
+
+def _as_complement(value: ArrayLike) -> np.ndarray:
+    eps = as_nonnegative("complement", value)
     if not np.all(eps <= 2):
         raise ValueError(f"`complement` must lie in [0, 2], got {float(eps[~(eps <= 2)].flat[0])}.")
-    if phi.complement is not None:
-        return phi.complement(eps)[()]
-    value = np.empty(eps.shape)
-    for i in np.ndindex(eps.shape):
-        value[i] = _complement_by_quadrature(phi, float(eps[i]), float(var[i]))
-    return value[()]
-
-
-def _complement_by_quadrature(phi: Activation, eps: float, var: float) -> float:
-    if not second_moment(phi, var) > 0:
-        raise ValueError(f"`activation` must not vanish: its second moment at variance {var} is 0.")
-    theta = float(2 * np.arcsin(np.sqrt(eps / 2)))
-    ratio, _ = difference_ratio(phi.function, theta, float(np.sqrt(var)), f"({phi.name}(u) - {phi.name}(v))^2")
-    return min(ratio, 2.0)  # above 2 by rounding only
+    return eps

@@ -16,11 +16,11 @@ from conetheory.dual import (
 )
 from conetheory.errors import ConvergenceError
 from conetheory.gaussian import relu_moment
-from tests import naive_gaussian
+from tests import naive_dual, naive_gaussian
 from tests.strategies import cosines
 
 NAMES = tuple(ACTIVATIONS)
-ONE_DIMENSIONAL = tuple(naive_gaussian.CONDITIONAL_MEANS)
+POINTWISE = tuple(name for name in NAMES if ACTIVATIONS[name].function is not None)
 ANALYTIC = ("sigmoid", "tanh", "quick_gelu")
 variances = st.floats(1e-3, 30)
 
@@ -33,18 +33,11 @@ def scale(name, var_u, var_v):
     return np.sqrt(second_moment(name, var_u) * second_moment(name, var_v))
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("var", [1e-4, 1.0, 30.0])
+@pytest.mark.parametrize("name", POINTWISE)
+@pytest.mark.parametrize("var", [1e-4, 30.0])
 def test_second_moment_against_mpmath(name, var):
-    exact = naive_gaussian.second_moment(name, var)
+    exact = naive_dual.dual_activation(name, 1, var, var)
     assert close(second_moment(name, var), exact, exact)
-
-
-@pytest.mark.parametrize("name", ONE_DIMENSIONAL)
-@pytest.mark.parametrize("rho", [-1 + 1e-9, -0.6, 0.3, 1 - 1e-7])
-def test_dual_against_mpmath(name, rho):
-    exact = naive_gaussian.dual_activation(name, rho, 0.3, 2.5)
-    assert close(dual_activation(name, rho, var_u=0.3, var_v=2.5), exact, scale(name, 0.3, 2.5))
 
 
 @pytest.mark.parametrize("name", ANALYTIC)
@@ -55,13 +48,7 @@ def test_analytic_dual_against_mpmath(name, rho, var):
     assert close(dual_activation(name, rho, var_u=var[0], var_v=var[1]), exact, scale(name, *var))
 
 
-@pytest.mark.parametrize("name", ONE_DIMENSIONAL)
-def test_large_variance_against_mpmath(name):
-    exact = naive_gaussian.dual_activation(name, 0.3, 100.0, 40.0)
-    assert close(dual_activation(name, 0.3, var_u=100.0, var_v=40.0), exact, scale(name, 100.0, 40.0))
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", POINTWISE)
 @settings(max_examples=8)
 @given(rho=cosines, var_u=variances, var_v=variances)
 def test_a_user_function_agrees_with_its_name(name, rho, var_u, var_v):
@@ -86,9 +73,9 @@ def test_equal_points_give_the_second_moment(name):
     assert_allclose(dual_activation(name, 1.0, var_u=var, var_v=var), second_moment(name, var), rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", POINTWISE)
 def test_independent_points_factor(name):
-    phi = naive_gaussian.FUNCTIONS[name]
+    phi = naive_dual.FUNCTIONS[name]
     mean = mp.quad(lambda z: phi(z) * mp.exp(-z * z / 2), [-15, 0, 15]) / mp.sqrt(2 * mp.pi)
     assert close(dual_activation(name, 0.0), mean**2, second_moment(name, 1.0))
 
@@ -171,7 +158,8 @@ def test_homogeneous_complement_keeps_every_digit(eps):
 def test_complement_is_one_minus_the_c_map(name, var):
     eps = np.array([1e-3, 0.5, 1.0, 1.7, 2.0])
     c_map = dual_activation(name, 1 - eps, var_u=var, var_v=var) / second_moment(name, var)
-    assert_allclose(c_map_complement(name, eps, var=var), 1 - c_map, rtol=0, atol=1e-12)
+    rounding = 1e-12  # of the quadrature; a difference of 1 - eps from its float moves a C-map by less
+    assert_allclose(c_map_complement(name, eps, var=var), 1 - c_map, rtol=0, atol=rounding)
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "tanh"])
@@ -194,9 +182,9 @@ def test_shapes_and_dtypes():
         assert isinstance(second_moment(name, 1.0), np.float64)
         assert isinstance(c_map_complement(name, 0.5), np.float64)
     x = np.linspace(-3, 3, 7, dtype=np.float32)
-    for name in NAMES:
+    for name in POINTWISE:
         assert activation_function(name)(x).dtype == np.float32
-        exact = [float(naive_gaussian.FUNCTIONS[name](mp.mpf(float(t)))) for t in x]
+        exact = [float(naive_dual.FUNCTIONS[name](mp.mpf(float(t)))) for t in x]
         assert_allclose(activation_function(name)(x.astype(np.float64)), exact, rtol=1e-14)
 
 
@@ -218,6 +206,12 @@ def test_an_activation_object_is_accepted():
 def test_rejects_bad_activations(activation, error, message):
     with pytest.raises(error, match=message):
         dual_activation(activation, 0.5)
+
+
+def test_maxout_is_no_function_of_one_preactivation():
+    with pytest.raises(ValueError, match="`activation` must be a function of one pre-activation, got 'maxout2'"):
+        activation_function("maxout2")
+    assert dual_activation("maxout2", 1.0) == 1.0
 
 
 def test_rejects_bad_numbers():
