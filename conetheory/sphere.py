@@ -13,9 +13,10 @@ References
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from scipy.special import betainc, betaincc, betaln, ive, xlogy
+from scipy.special import betainc, betaincc, betaln, xlogy
 
-from ._arrays import as_array, as_cosine, as_count, as_nonnegative, unit_rows
+from ._arrays import as_array, as_cosine, as_count, as_nonnegative, as_positive, unit_rows
+from ._bessel_ratio import integral, ratio_parts
 
 __all__ = [
     "bessel_ratio",
@@ -24,20 +25,19 @@ __all__ = [
     "log_cap_fraction",
     "mean_pairwise_cosine",
     "mean_resultant_length",
+    "sample_uniformity_floor",
     "uniformity_floor",
 ]
 
-_SERIES_TERMS = 30  # of 0F1 at 4, the last below 1e-41 for every dimension
 _SAFE = 1e-290  # above it a double keeps all its digits
 _TAIL_TERMS = 8  # of the fraction in _log_small_cap: five leave nothing where it serves (docs/theory.md, 5.2)
-_LARGEST_CONCENTRATION = 1e9  # scipy's ive gives NaN from 2^31 on
 
 
-def _as_half_angle(half_angle: ArrayLike) -> np.ndarray:
-    array = as_array("half_angle", half_angle)
+def _as_angle(name: str, value: ArrayLike) -> np.ndarray:
+    array = as_array(name, value)
     good = (array >= 0) & (array <= np.pi)
     if not np.all(good):
-        raise ValueError(f"`half_angle` must lie in [0, pi], got {float(array[~good].flat[0])!r}.")
+        raise ValueError(f"`{name}` must lie in [0, pi], got {float(array[~good].flat[0])!r}.")
     return array
 
 
@@ -80,7 +80,7 @@ def cap_fraction(half_angle: ArrayLike, dim: int) -> Float[np.ndarray, "..."] | 
     >>> print(cap_fraction(np.pi / 3, 3).round(12))
     0.25
     """
-    angle, dim = _as_half_angle(half_angle), as_count("dim", dim, minimum=2)
+    angle, dim = _as_angle("half_angle", half_angle), as_count("dim", dim, minimum=2)
     small = _at_most_half(angle, dim)
     return np.where(angle <= np.pi / 2, small, 1.0 - small)[()]
 
@@ -105,7 +105,7 @@ def log_cap_fraction(half_angle: ArrayLike, dim: int) -> Float[np.ndarray, "..."
     >>> print((log_cap_fraction(np.radians(27.97), 512) / np.log(2)).round(1))
     -563.8
     """
-    angle, dim = _as_half_angle(half_angle), as_count("dim", dim, minimum=2)
+    angle, dim = _as_angle("half_angle", half_angle), as_count("dim", dim, minimum=2)
     small = _at_most_half(angle, dim)
     result = np.log1p(-np.where(angle <= np.pi / 2, 0.0, small))
     kept = (angle <= np.pi / 2) & (small > _SAFE)
@@ -223,41 +223,83 @@ def mean_pairwise_cosine(x: ArrayLike) -> np.float64:
     return (n * (mean @ mean) - 1.0) / (n - 1)
 
 
-def uniformity_floor(dim: int) -> np.float64:
-    r"""Least value of Wang and Isola's uniformity :math:`\ln E\,e^{-2\|x-y\|^2}` over all laws on the sphere [4]_.
+def uniformity_floor(dim: int, *, t: float = 2.0) -> np.float64:
+    r"""Least value of Wang and Isola's uniformity :math:`\ln E\,e^{-t\|x-y\|^2}` over all laws on the sphere [4]_.
 
-    .. math:: -4 + \ln {}_0F_1(;\tfrac d2; 4),
+    .. math:: -2t + \ln {}_0F_1(;\tfrac d2; t^2) = -\int_0^{2t} (1 - A_d(s))\,ds,
 
     attained by the uniform law, for independent :math:`x, y` of the same law. The mean over distinct pairs of a
-    finite sample may lie below it.
+    finite sample may lie below it: see `sample_uniformity_floor`.
 
     Parameters
     ----------
     dim : int
         Dimension :math:`d \ge 1` of the surrounding space.
+    t : float
+        Sharpness, positive.
 
     Returns
     -------
     float64
-        In (-4, 0).
+        In (-2t, 0), to a relative error of 1e-14.
 
     Raises
     ------
     ValueError, TypeError
-        If `dim` is not an integer of at least 1.
+        If `dim` is not an integer of at least 1, or `t` is not positive.
 
     Notes
     -----
-    `docs/theory.md`, 5.6.
+    `docs/theory.md`, 5.6; the integral: 19.2.
 
     Examples
     --------
     >>> print(uniformity_floor(512).round(4))
     -3.9844
     """
-    k = np.arange(1, _SERIES_TERMS)
-    terms = np.cumprod(4.0 / (k * (0.5 * as_count("dim", dim) + k - 1)))  # 4^k / ((d/2)_k k!)
-    return np.log1p(terms.sum()) - 4.0
+    dim, reach = as_count("dim", dim), 2.0 * as_positive("t", t)
+    return -integral(dim, np.zeros_like(reach), reach, lambda s, parts: parts.complement)
+
+
+def sample_uniformity_floor(dim: int, n: int, *, t: float = 2.0) -> np.float64:
+    r"""Floor of the uniformity of n points, the log of the mean of :math:`e^{-t\|x_i-x_j\|^2}` over pairs i < j.
+
+    .. math:: \ln\max\Bigl(e^{-2tn/(n-1)},\ \frac{n\,e^{f} - 1}{n - 1}\Bigr), \qquad
+              f = -2t + \ln {}_0F_1(;\tfrac d2; t^2)
+
+    Parameters
+    ----------
+    dim : int
+        Dimension :math:`d \ge 1` of the surrounding space.
+    n : int
+        Number of points, at least 2.
+    t : float
+        Sharpness, positive.
+
+    Returns
+    -------
+    float64
+        A lower bound of `conetheory.gap.uniformity`: the first is attained iff n <= d + 1, by the regular simplex, the
+        second is f itself in the limit of many points.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of range.
+
+    Notes
+    -----
+    Source: ours, ``docs/theory.md``, 19.5.
+
+    Examples
+    --------
+    >>> print(sample_uniformity_floor(512, 2), sample_uniformity_floor(3, 1000).round(4), uniformity_floor(3).round(4))
+    -8.0 -2.0868 -2.0798
+    """
+    n, t = as_count("n", n, minimum=2), float(as_positive("t", t))
+    simplex = np.exp(-2.0 * t * n / (n - 1))
+    energy = (n * np.exp(uniformity_floor(dim, t=t)) - 1.0) / (n - 1)
+    return np.log(energy) if energy > simplex else np.float64(-2.0 * t * n / (n - 1))
 
 
 def bessel_ratio(dim: int, s: ArrayLike) -> Float[np.ndarray, "..."] | np.float64:
@@ -270,42 +312,27 @@ def bessel_ratio(dim: int, s: ArrayLike) -> Float[np.ndarray, "..."] | np.float6
     dim : int
         Dimension :math:`d \ge 1` of the surrounding space.
     s : array_like, shape (...)
-        Concentration, in [0, 1e9].
+        Concentration, at least 0.
 
     Returns
     -------
     ndarray or float64, shape (...)
-        In [0, 1]; relative error below 1e-12.
+        In [0, 1]; relative error below 1e-14. Near 1 see `conetheory.von_mises_fisher.moments`, which has
+        :math:`1 - A_d` as well.
 
     Raises
     ------
     ValueError, TypeError
-        If `s` is outside [0, 1e9], or `dim` is not an integer of at least 1.
+        If `s` is negative, or `dim` is not an integer of at least 1.
 
     Notes
     -----
-    Source: [3]_. The ratio of scaled Bessel functions where they do not underflow and `s` > `dim`; elsewhere the
-    continued fraction [5]_ :math:`s/(d + s^2/(d + 2 + s^2/(d + 4 + \dots)))`, cut where the rest changes nothing
-    (`docs/theory.md`, 5.7).
+    Source: [3]_. The continued fraction [5]_ :math:`s/(d + s^2/(d + 2 + s^2/(d + 4 + \dots)))`, cut where the rest
+    changes nothing (`docs/theory.md`, 5.7), and from max(25, 2d) on a series in 1/s (19.1).
 
     Examples
     --------
     >>> print(bessel_ratio(3, [0.0, 1.0, 50.0]).round(6))
     [0.       0.313035 0.98    ]
     """
-    dim, s = as_count("dim", dim), as_nonnegative("s", s)
-    if not np.all(s <= _LARGEST_CONCENTRATION):
-        raise ValueError(f"`s` must be at most {_LARGEST_CONCENTRATION:g}, got {float(s.max())!r}.")
-    above, below = ive(0.5 * dim, s), ive(0.5 * dim - 1.0, s)
-    direct = (s > dim) & (above > _SAFE)
-    ratio = np.divide(above, below, out=np.zeros_like(s), where=direct)
-    return np.where(direct, ratio, _ratio_fraction(dim, np.where(direct, 0.0, s)))[()]
-
-
-def _ratio_fraction(dim: int, s: np.ndarray) -> np.ndarray | np.float64:
-    largest = float(np.max(s, initial=0.0))
-    depth = int(19.0 / np.arcsinh(0.5 * dim / largest)) + 2 if largest > 0 else 1
-    ratio = np.zeros_like(s)
-    for k in range(depth, -1, -1):
-        ratio = s / (dim + 2 * k + s * ratio)
-    return ratio
+    return np.asarray(ratio_parts(as_count("dim", dim), as_nonnegative("s", s)).value)[()]
