@@ -1,4 +1,4 @@
-r"""First correction in :math:`1/d` to the cosine after a ReLU layer of width :math:`d` (delta method).
+r"""Corrections in :math:`1/d` to the cosine after a ReLU layer of width :math:`d` (delta method).
 
 For :math:`d` iid pairs of standard Gaussians of correlation :math:`\rho = \cos\theta` and the output cosine
 :math:`c'`,
@@ -9,7 +9,8 @@ For :math:`d` iid pairs of standard Gaussians of correlation :math:`\rho = \cos\
 
 with :math:`\kappa = 2J_{11}`; where :math:`c'` is undefined (probability at most :math:`2^{1-d}`) any value in [0, 1]
 may be taken. Ours; `docs/theory.md`, section 1b. The expansion needs :math:`d` well above 10 and, near :math:`\rho =
--1`, where few units are active on both inputs, :math:`d(\pi - \theta)` well above 10 too.
+-1`, where few units are active on both inputs, :math:`d(\pi - \theta)` well above 10 too. `cosine_expansion` has the
+first four cumulants to :math:`d^{-3}`; section 15 of `docs/theory.md`.
 """
 
 import numpy as np
@@ -17,10 +18,59 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from ._arrays import as_cosine
+from ._layer_cumulants import CumulantExpansion, Cumulants, cosine_complement, expand
 from ._relu_contrast import contrast_second_moment, one_minus_kappa, small_angle_mean
 from .gaussian import relu_moment
 
-__all__ = ["cosine_mean_correction", "cosine_variance"]
+__all__ = ["CumulantExpansion", "Cumulants", "cosine_expansion", "cosine_mean_correction", "cosine_variance"]
+
+_SMALLEST_ANGLE = 1e-100  # stands for 0, where the coefficients, relative to 1 - kappa, have a limit
+
+
+def cosine_expansion(rho: ArrayLike) -> CumulantExpansion:
+    r"""Cumulants of the output cosine in powers of :math:`1/d`, up to :math:`d^{-3}`.
+
+    .. math:: E\,c' = \kappa + \frac{m}{d} + \frac{m_2}{d^2} + \frac{m_3}{d^3} + O(d^{-4}),\qquad
+              \operatorname{Var} c' = \frac{v}{d} + \frac{v_2}{d^2} + \frac{v_3}{d^3} + O(d^{-4})
+
+    Parameters
+    ----------
+    rho : array_like, shape (...)
+        Correlation of the pre-activations, in [-1, 1].
+
+    Returns
+    -------
+    CumulantExpansion
+        Coefficients of shape (4, ...). Those of the mean beyond the first, of the variance, of the third and of the
+        fourth cumulant vanish at 1 like :math:`1 - \rho` to the power 1, 2, 3, 4, and are accurate relative to that.
+
+    Raises
+    ------
+    ValueError
+        If `rho` is outside [-1, 1].
+
+    Notes
+    -----
+    The expansion is asymptotic: it needs `width` well above 10 and :math:`d(\pi - \theta)` well above 10. The sum
+    to :math:`d^{-3}` agrees with a million simulated layers: the mean to 1.5e-4 (their noise), the variance to 1 % at
+    width 32 and 5 % at 16, for angles .5 and 1.5. Ours; ``docs/theory.md``, 15.1 and 15.2.
+
+    Examples
+    --------
+    >>> cosine_expansion(0.5).mean.round(4)
+    array([ 0.609 , -0.0696,  0.1002,  0.543 ])
+    """
+    theta = np.arccos(as_cosine("rho", rho))
+    drop = one_minus_kappa(theta)
+    relative = expand(cosine_complement, np.maximum(theta, _SMALLEST_ANGLE))
+    mean = -drop * relative.mean
+    mean[0] = np.where(theta < np.pi / 2, 1.0 - drop, 2.0 * relu_moment(1, 1, theta))
+    return CumulantExpansion(
+        mean=mean,
+        variance=drop**2 * relative.variance,
+        third=-(drop**3) * relative.third,
+        fourth=drop**4 * relative.fourth,
+    )
 
 
 def cosine_mean_correction(rho: ArrayLike) -> Float[np.ndarray, "..."] | np.float64:

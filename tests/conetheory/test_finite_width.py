@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
 
 from conetheory.contraction import limiting_cosine
-from conetheory.finite_width import cosine_mean_correction, cosine_variance
+from conetheory.finite_width import cosine_expansion, cosine_mean_correction, cosine_variance
 from tests import naive_contraction as naive
+from tests import naive_depth
 from tests.strategies import cosines
 
 EPS = np.finfo(float).eps
@@ -101,3 +103,72 @@ def test_bad_correlations_are_rejected(rho):
     for function in (cosine_mean_correction, cosine_variance):
         with pytest.raises(ValueError, match="`rho`"):
             function(rho)
+
+
+@pytest.mark.parametrize("rho", [-0.5, 0.2, 0.97])
+def test_expansion_matches_tensors_at_40_digits(rho):
+    with mp.workdps(40):
+        mean, variance, third = naive_depth.second_order(mp.mpf(rho), naive_depth.cosine)
+    found = cosine_expansion(rho)
+    assert_allclose(found.mean[:3], [float(x) for x in mean], rtol=1e-10)
+    assert_allclose(found.variance[:3], [float(x) for x in variance], rtol=1e-10)
+    assert_allclose(found.third[2], float(third), rtol=1e-10)
+
+
+@settings(max_examples=25)
+@given(st.floats(-0.99, 1))
+def test_expansion_starts_with_the_delta_method(rho):
+    found = cosine_expansion(rho)
+    assert_allclose(found.mean[0], limiting_cosine(rho, 1, 1, sigma_b2=0.0), rtol=0, atol=4 * EPS)
+    assert_allclose(found.mean[1], cosine_mean_correction(rho), rtol=1e-12, atol=1e-14)
+    assert_allclose(found.variance[1], cosine_variance(rho), rtol=1e-10, atol=1e-14)
+    orders = [found.variance[:1], found.third[:2], found.fourth[:3]]
+    assert all(np.max(np.abs(zeros)) <= 1e-12 for zeros in orders)  # the n-th cumulant starts at d^-(n-1)
+
+
+def test_expansion_keeps_its_digits_near_1_and_vanishes_there():
+    drop = np.array([1e-6, 1e-8])
+    found = cosine_expansion(1 - drop)
+    # of ln(chi2_(N-1)/chi2_N) to small angles, exponentiated: 1 - c' ~ drop (1 + 2/d + 10/d^2 + 62/d^3)
+    assert_allclose(found.mean[1:] / drop, [[-2, -2], [-10, -10], [-62, -62]], rtol=3e-3)
+    assert_allclose(found.variance[1:3] / drop**2, [[8, 8], [96, 96]], rtol=3e-3)
+    assert_array_equal(cosine_expansion(1.0).mean, [1, 0, 0, 0])
+    assert_array_equal(cosine_expansion(1.0).fourth, 0)
+
+
+def test_moments_of_a_ratio_of_chi_squares_are_the_limit_at_1():
+    # E chi2_(N-1)/chi2_N = (N-1)/(N-2) given N: the mean of (1 - c')/(1 - c) at small angles
+    for d in (100, 200):
+        n = np.arange(3, d + 1)
+        weights = stats.binom.pmf(n, d, 0.5)
+        exact = weights @ ((n - 1) / (n - 2)) / weights.sum()
+        series = 1 + np.polyval([62, 10, 2, 0], 1 / d)
+        assert abs(exact - series) < 700 / d**4
+
+
+@settings(max_examples=20)
+@given(cosines, st.integers(1, 5000))
+def test_cumulants_at_a_width_are_the_sums(rho, width):
+    found = cosine_expansion(np.array([rho, 0.5]))
+    at = found.at(width)
+    for name in ("mean", "variance", "third", "fourth"):
+        coefficients = getattr(found, name)
+        expected = sum(coefficients[k] / width**k for k in range(4))
+        assert_allclose(getattr(at, name), expected, rtol=1e-9, atol=1e-15)
+
+
+def test_simulated_cumulants_at_a_small_width():
+    n, width, rho = 40_000, 32, 0.3
+    c = sampled_cosines(rho, width, n, np.random.default_rng(3))
+    expected, centred = cosine_expansion(rho).at(width), c - c.mean()
+    assert abs(c.mean() - expected.mean) <= 4.5 * c.std() / np.sqrt(n)
+    for power, value in ((2, expected.variance), (3, expected.third)):
+        assert abs((centred**power).mean() - value) <= 4.5 * (centred**power).std() / np.sqrt(n)
+
+
+def test_expansion_rejects_bad_input():
+    for rho in (1.5, np.nan):
+        with pytest.raises(ValueError, match="`rho`"):
+            cosine_expansion(rho)
+    with pytest.raises(ValueError, match=r"`width` must be positive, got 0.0"):
+        cosine_expansion(0.5).at(0)
