@@ -2,7 +2,8 @@ r"""How much of the variance of a random network's features is due to its initia
 
 With parameters :math:`\Theta` and an input U, independent,
 :math:`\mathrm{Var}\,h = \mathbb{E}\,\mathrm{Var}[h \mid \Theta] + \mathrm{Var}\,\mathbb{E}[h \mid \Theta]`; the share
-of initialisation is the second term over the sum.
+of initialisation is the second term over the sum. Here is the setting of the theorem;
+any activation is in `conetheory.mlp_shares`, estimates from features in `conetheory.variance_components`.
 
 References
 ----------
@@ -10,14 +11,13 @@ References
    Theorems 2 and 4.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from conetheory._arrays import as_array, as_count, as_nonnegative, as_positive
 from conetheory.meanfield import cone_curve
+from conetheory.variance_components import VarianceShare, initialisation_share
 
 __all__ = [
     "VarianceShare",
@@ -179,114 +179,3 @@ def proof_bound(beta: ArrayLike) -> Float[np.ndarray, "..."] | np.float64:
     0.266529
     """
     return (1 - np.pi / (2 * (np.pi - 1)) * (1 - _as_beta(beta)))[()]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VarianceShare:
-    """Estimated components of the variance of features, summed over their dimensions.
-
-    Attributes
-    ----------
-    share : float
-        `between` / `total`; an estimate, which sampling error can push below 0.
-    between : float
-        Unbiased estimate of Var E[h | model], due to initialisation; can be negative.
-    within : float
-        Unbiased estimate of E Var[h | model], due to the inputs.
-    total : float
-        Their sum.
-    share_stderr : float
-        Jackknife standard error of `share` over models: the inputs are taken as given.
-    """
-
-    share: float
-    between: float
-    within: float
-    total: float
-    share_stderr: float
-
-
-def initialisation_share(features: ArrayLike) -> VarianceShare:
-    r"""Estimate the share of initialisation from features of several models at common inputs.
-
-    With :math:`x_{ij}` the feature of model i at input j, and dots over the dimensions,
-
-    .. math:: \text{between} = \overline{x_{ij}\cdot x_{ij'}} - \overline{x_{ij}\cdot x_{i'j'}}, \qquad
-              \text{within} = \overline{x_{ij}\cdot x_{ij}} - \overline{x_{ij}\cdot x_{ij'}}
-              \qquad (i \ne i',\ j \ne j').
-
-    Parameters
-    ----------
-    features : array_like, shape (models, inputs) or (models, inputs, dims)
-        At least 3 independently initialised models and 2 independent inputs, the same for all models or not.
-
-    Returns
-    -------
-    VarianceShare
-        The share, its components summed over the dimensions, and the standard error of the share.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If the shape is another, a value is not finite, or the features do not vary.
-
-    Notes
-    -----
-    `between` and `within` are unbiased. In mean squares, between = (MS(models) - MS(interaction)) / inputs. The one-way
-    analysis of variance, which has MS(within models) in the second place, is too low by Var E[h | input] / inputs when
-    all models see the same inputs. Source: ours, ``docs/theory.md``, 4.7.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> models, inputs = rng.normal(size=(200, 1)), rng.normal(size=(1, 200))
-    >>> 0.3 < initialisation_share(models + inputs).share < 0.7
-    True
-    """
-    x = _as_features(features)
-    m, n = x.shape[:2]
-    x = x - x.mean(axis=(0, 1))  # changes no estimate; saves digits
-    sums = x.sum(axis=1)
-    flat = x.reshape(m, -1)
-    gram = flat @ flat.T
-    off_input = (sums @ sums.T - gram) / (n * (n - 1))  # mean of x_ij . x_i'j' over j != j'
-    same, square = np.diag(off_input), np.diag(gram) / n
-    cross = off_input.sum(axis=1) - same
-    between, within = _components(same, cross, square, m)
-    total = between + within
-    if not total > 0:
-        raise ValueError(f"`features` must vary over models and inputs, got a total variance of {total}.")
-    rest_between, rest_within = _components_without_each(same, cross, square, m)
-    shares = rest_between / (rest_between + rest_within)
-    stderr = np.sqrt((m - 1) / m * np.sum((shares - shares.mean()) ** 2))
-    return VarianceShare(
-        share=float(between / total),
-        between=float(between),
-        within=float(within),
-        total=float(total),
-        share_stderr=float(stderr),
-    )
-
-
-def _as_features(features: ArrayLike) -> np.ndarray:
-    x = as_array("features", features)
-    if x.ndim not in (2, 3) or x.shape[0] < 3 or x.shape[1] < 2 or x.size == 0:
-        raise ValueError(
-            f"`features` must have shape (models >= 3, inputs >= 2) or (models, inputs, dims), got shape {x.shape}."
-        )
-    return x.reshape(*x.shape[:2], -1)
-
-
-def _components(same: np.ndarray, cross: np.ndarray, square: np.ndarray, m: int) -> tuple[float, float]:
-    """Return between and within from, for each model, the means over inputs of the products named in the text above."""
-    return same.mean() - cross.sum() / (m * (m - 1)), (square - same).mean()
-
-
-def _components_without_each(
-    same: np.ndarray, cross: np.ndarray, square: np.ndarray, m: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the components with one model left out, for each model; `cross` holds row sums of a symmetric matrix."""
-    mean_same = (same.sum() - same) / (m - 1)
-    mean_cross = (cross.sum() - 2 * cross) / ((m - 1) * (m - 2))
-    mean_square = (square.sum() - square) / (m - 1)
-    return mean_same - mean_cross, mean_square - mean_same

@@ -21,11 +21,11 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-from conetheory._arrays import as_choice, as_count, as_positive
+from conetheory._arrays import as_choice, as_count, as_nonnegative, as_positive
 from conetheory.dual import activation_function
-from sims._streams import block_streams
+from sims._streams import block_streams, map_blocks
 
-__all__ = ["cone_curves", "mean_offdiagonal_cosine"]
+__all__ = ["cone_curves", "mean_offdiagonal_cosine", "small_cone_curves"]
 
 _BIASES = ("normal", "none", "torch_default")
 _ROUTES = ("gram", "weights")
@@ -92,6 +92,66 @@ def cone_curves(
             if math.isnan(curve[layer]):
                 break
     return curves
+
+
+def small_cone_curves(
+    activation: str | Callable[[np.ndarray], np.ndarray],
+    n_networks: int,
+    *,
+    width: int,
+    n_inputs: int,
+    depth: int,
+    sigma_w2: float = 1.0,
+    sigma_b2: float = 1.0,
+    rng: np.random.Generator | int | None = None,
+) -> Float[np.ndarray, "n_networks depth+1"]:
+    r"""Sample the same means as `cone_curves` for many narrow networks at once, by drawing the weights.
+
+    Parameters
+    ----------
+    activation, n_networks, width, n_inputs, depth, sigma_w2
+        As in `cone_curves`.
+    sigma_b2 : float
+        `width` times the variance of a bias, normal.
+    rng : Generator or int, optional
+        Passed to `numpy.random.default_rng`.
+
+    Returns
+    -------
+    ndarray, shape (n_networks, depth + 1)
+        As `cone_curves`; NaN from the first layer where an activation vector is zero.
+
+    Examples
+    --------
+    >>> small_cone_curves("tanh", 100, width=16, n_inputs=4, depth=2, rng=0).shape
+    (100, 3)
+    """
+    phi = activation_function(activation)
+    n_networks, depth = as_count("n_networks", n_networks), as_count("depth", depth)
+    width, n_inputs = as_count("width", width), as_count("n_inputs", n_inputs, minimum=2)
+    weight_sd = math.sqrt(float(as_positive("sigma_w2", sigma_w2)) / width)
+    bias_sd = math.sqrt(float(as_nonnegative("sigma_b2", sigma_b2)) / width)
+    curves = np.full((n_networks, depth + 1), np.nan)
+
+    def sample(stream: np.random.Generator, networks: slice) -> None:
+        block = curves[networks]
+        x = stream.standard_normal((len(block), n_inputs, width))
+        block[:, 0] = _mean_cosines(x)
+        for layer in range(1, depth + 1):
+            z = x @ (weight_sd * stream.standard_normal((len(block), width, width)))
+            x = phi(z + bias_sd * stream.standard_normal((len(block), 1, width)))
+            block[:, layer] = _mean_cosines(x)
+
+    map_blocks(sample, n_networks, rng=rng)
+    return curves
+
+
+def _mean_cosines(x: np.ndarray) -> np.ndarray:
+    """Return `mean_offdiagonal_cosine` of each network."""
+    norms = np.sqrt(np.einsum("bij,bij->bi", x, x))
+    total = np.einsum("bi,bij->bj", np.divide(1, norms, where=norms > 0, out=np.full_like(norms, np.nan)), x)
+    n = x.shape[1]
+    return (np.einsum("bj,bj->b", total, total) - n) / (n * (n - 1))
 
 
 def mean_offdiagonal_cosine(x: Float[np.ndarray, "n d"]) -> float:

@@ -1,17 +1,19 @@
 r"""Features of many initialisations on the same data: the crossed design behind Theorem 2 of Liang et al.
 
-Setting of its formal version (their Theorem 4): :math:`h^{(0)} = U` on the unit sphere,
+Setting of its formal version (their Theorem 4): :math:`h^{(0)} = U` on a sphere of radius 1,
 :math:`h^{(l)} = \phi(W^{(l)} h^{(l-1)} + b^{(l)})` with φ = ReLU, :math:`W_{kl} \sim N(0, \sigma_w^2/d)` and
 :math:`b_k \sim N(0, \sigma_b^2/d)`, d the width; the paper has both variances 1.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
-from conetheory._arrays import as_count, as_nonnegative
+from conetheory._arrays import as_count, as_nonnegative, as_positive
+from conetheory.dual import activation_function
 from sims._streams import block_streams
 
 __all__ = ["LayerFeatures", "sample_features"]
@@ -49,8 +51,10 @@ def sample_features(
     n_units: int = 8,
     sigma_w2: float = 1.0,
     sigma_b2: float = 1.0,
+    activation: str | Callable[[np.ndarray], np.ndarray] = "relu",
+    norm: float = 1.0,
 ) -> LayerFeatures:
-    """Run `n_models` random ReLU networks on the same `n_inputs` points, uniform on the unit sphere.
+    """Run `n_models` random networks on the same `n_inputs` points, uniform on a sphere.
 
     Parameters
     ----------
@@ -64,6 +68,10 @@ def sample_features(
         Units of each layer whose features are kept, at most `width`.
     sigma_w2, sigma_b2 : float
         `width` times the variance of a weight and of a bias.
+    activation : str or callable
+        Name or function, as `conetheory.dual.activation_function` takes it.
+    norm : float
+        Radius of the sphere.
 
     Returns
     -------
@@ -84,7 +92,8 @@ def sample_features(
     bias_sd = math.sqrt(float(as_nonnegative("sigma_b2", sigma_b2)) / width)
     data_stream, *model_streams = block_streams(rng, n_models + 1)
     inputs = data_stream.standard_normal((n_inputs, dim_in))
-    inputs /= np.linalg.norm(inputs, axis=1, keepdims=True)
+    inputs *= float(as_positive("norm", norm)) / np.linalg.norm(inputs, axis=1, keepdims=True)
+    phi = activation_function(activation)
     pre = np.empty((depth, n_models, n_inputs, n_units))
     post = np.empty_like(pre)
     mean_square, mean_dot = np.empty((2, depth + 1, n_models))
@@ -94,7 +103,7 @@ def sample_features(
         for layer in range(depth):
             z = h @ (weight_sd * stream.standard_normal((h.shape[1], width)))
             z += bias_sd * stream.standard_normal(width)
-            h = np.maximum(z, 0)
+            h = phi(z)
             pre[layer, model], post[layer, model] = z[:, :n_units], h[:, :n_units]
             mean_square[layer + 1, model], mean_dot[layer + 1, model] = _mean_products(h)
     return LayerFeatures(pre=pre, post=post, mean_square=mean_square, mean_dot=mean_dot)

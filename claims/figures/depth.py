@@ -1,14 +1,16 @@
 """What depth does to random networks: the cone curves of Fig. 2(b), the share of variance due to initialisation."""
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from conetheory.cone_band import ConeBand, cone_band
 from conetheory.init_variance import proof_bound, relu_share, theorem4_bound
-from conetheory.meanfield import cone_curve, relu_unit_norm_recursion
+from conetheory.meanfield import relu_unit_norm_recursion
 
 from .canvas import MUTED, PALETTE
 from .cells import cells_at
@@ -28,18 +30,27 @@ _ACTIVATIONS = {
     "linear": PALETTE[2],
 }
 _DEPTH, _SHARE_DEPTH = 25, 8
+_WIDTH, _INPUTS = 512, 1024  # the paper's
+
+
+@cache
+def _band(activation: str, sigma_b2: float) -> ConeBand:
+    return cone_band(activation, _DEPTH, _WIDTH, _INPUTS, sigma_b2=sigma_b2, input_dim=_WIDTH)
 
 
 def plot_cone(verdicts: Iterable[Mapping[str, Any]], *, bias: str, ax: Axes) -> Axes:
-    """Draw the mean cosine of two inputs by layer, for five activations, in mean field.
+    """Draw the mean cosine of two inputs by layer, for five activations: mean field, and the band of single networks.
 
-    `bias` is one of `BIASES`. Dots: verdicts ``liang.fig2b.<activation>.<bias>*`` with cells at ``layer``.
+    The band holds 95 % of networks of width 512 with 1024 inputs each. `bias` is one of `BIASES`. Dots: verdicts
+    ``liang.fig2b.<activation>.<bias>*`` with cells at ``layer``.
     """
     verdicts = list(verdicts)
     for activation, colour in _ACTIVATIONS.items():
-        curve = cone_curve(activation, _DEPTH, sigma_b2=BIASES[bias])
+        band, layer = _band(activation, BIASES[bias]), np.arange(_DEPTH + 1)
         broad = {"linewidth": 4, "alpha": 0.6} if activation == "leaky_relu" else {}  # it all but coincides with relu
-        ax.plot(np.arange(_DEPTH + 1), curve.rho, color=colour, label=activation.replace("_", " "), **broad)
+        if not broad:
+            ax.fill_between(layer, band.low, band.high, color=colour, alpha=0.18, linewidth=0)
+        ax.plot(layer, band.rho, color=colour, label=activation.replace("_", " "), **broad)
         for cells, at in cells_at(verdicts, f"liang.fig2b.{activation}.{bias}", "layer"):
             plot_measured(ax, at["layer"], cells, colour=colour)
     ax.set_ylim(-0.03, 1.05)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from conetheory.contraction import limiting_cosine
-from sims.deep_mlp import cone_curves, mean_offdiagonal_cosine
+from sims.deep_mlp import cone_curves, mean_offdiagonal_cosine, small_cone_curves
 from sims.estimate import sample_mean
 
 BIASES = ("normal", "none", "torch_default")
@@ -129,3 +129,35 @@ def test_errors_name_the_argument(changed, name):
     good = {"activation": "relu", "n_networks": 1, "width": 16, "n_inputs": 16, "depth": 1, "rng": 0}
     with pytest.raises(ValueError, match=f"`{name}`"):
         cone_curves(**(good | changed))
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_many_small_networks_have_the_law_of_single_ones(activation):
+    settings = {"width": 8, "n_inputs": 3, "depth": 3}
+    many = small_cone_curves(activation, 2000, rng=1, **settings)
+    single = cone_curves(activation, 2000, rng=2, **settings)
+    for layer in range(4):
+        left, right = (curves[np.isfinite(curves[:, layer]), layer] for curves in (many, single))
+        assert stats.ks_2samp(left, right).pvalue > 1e-5
+    without = small_cone_curves(activation, 2000, rng=3, sigma_b2=0.0, **settings)
+    finite = without[np.isfinite(without[:, 3]), 3]
+    assert stats.ks_2samp(finite, single[np.isfinite(single[:, 3]), 3]).pvalue < 1e-5
+
+
+def test_small_networks_repeat_and_die():
+    settings = {"width": 2, "n_inputs": 2, "depth": 6, "sigma_b2": 0.0}
+    curves = small_cone_curves("relu", 50, rng=4, **settings)
+    assert np.array_equal(curves, small_cone_curves("relu", 50, rng=4, **settings), equal_nan=True)
+    dead = np.isnan(curves)
+    assert np.any(dead)
+    assert np.all(dead[:, 1:] >= dead[:, :-1])  # once dead, always dead
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [({"n_networks": 0}, "n_networks"), ({"n_inputs": 1}, "n_inputs"), ({"sigma_b2": -1.0}, "sigma_b2")],
+)
+def test_small_networks_name_the_argument(changed, name):
+    good = {"activation": "relu", "n_networks": 1, "width": 4, "n_inputs": 2, "depth": 1, "rng": 0}
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        small_cone_curves(**(good | changed))

@@ -75,6 +75,7 @@ def test_a_model_has_its_own_stream():
         ({"depth": 0}, "depth"),
         ({"dim_in": 0}, "dim_in"),
         ({"n_units": 17}, "n_units"),
+        ({"norm": 0.0}, "norm"),
         ({"sigma_w2": -1.0}, "sigma_w2"),
         ({"sigma_b2": math.nan}, "sigma_b2"),
     ],
@@ -83,3 +84,13 @@ def test_errors_name_the_argument(changed, name):
     good = {"n_models": 1, "n_inputs": 2, "width": 16, "depth": 1, "dim_in": 2, "rng": 0}
     with pytest.raises(ValueError, match=f"`{name}`"):
         sample_features(**(good | changed))
+
+
+def test_other_activations_on_larger_spheres():
+    features = sample_features(
+        3, 5, width=16, depth=2, dim_in=4, rng=4, n_units=16, activation="tanh", norm=3.0, sigma_b2=0.0
+    )
+    assert np.array_equal(features.post, np.tanh(features.pre))
+    assert np.allclose(features.mean_square[0], 9, rtol=1e-14, atol=0)
+    plain = sample_features(3, 5, width=16, depth=1, dim_in=4, rng=4, n_units=16, sigma_b2=0.0)
+    assert np.allclose(features.pre[0], 3 * plain.pre[0], rtol=1e-13, atol=0)
