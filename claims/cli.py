@@ -188,6 +188,23 @@ def claims(ids: Ids = None, module: Module = None, as_json: Json = False) -> Non
 
 
 @app.command()
+def certify(
+    names: Annotated[list[str] | None, typer.Argument(help="Certificates, or shell patterns; all without any.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Prove inequalities on whole intervals in ball arithmetic: what, on which domain, in how many boxes."""
+    from claims.certify import certificate_lines, certify
+
+    failed = 0
+    for found in certify(names or ()):
+        failed += not found["proven"]
+        for line in [json.dumps(found)] if as_json else certificate_lines(found):
+            typer.echo(line)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
 def figures(
     out: Annotated[Path, typer.Option(help="Folder for the figures, as SVG and PNG.")] = Path("figures"),
     results: Annotated[

@@ -24,6 +24,8 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
             if isinstance(value, list)
             else f"{value:.8g}"
             if isinstance(value, float)
+            else "—"
+            if value is None
             else value
         )
         typer.echo(f"{name:24} {shown}")
@@ -83,11 +85,10 @@ def sphere(
         _show(
             {
                 "temperature": tau,
-                "critical_scale": critical if math.isfinite(critical) else None,
+                "critical_scale": _finite(critical),
                 "minimisers_deg": list(found.minimisers_deg),
                 "min_loss": float(found.loss),
-                "delta_theta_deg": delta.tolist(),
-                "loss": loss.tolist(),
+                **({"delta_theta_deg": delta.tolist(), "loss": loss.tolist()} if as_json else {}),
             },
             as_json=as_json,
         )
@@ -130,9 +131,56 @@ def layer(
 
 
 @app.command()
+def failure(
+    cosine: Annotated[float, typer.Option(parser=real_number, help="Cosine of the two inputs.")] = 0.9,
+    norm_u: Annotated[float, typer.Option(parser=real_number, help="Norm of the first input.")] = 1.0,
+    norm_v: Annotated[float, typer.Option(parser=real_number, help="Norm of the second.")] = 1.0,
+    width: Annotated[int, typer.Option(parser=count_from(1), help="Units of the layer.")] = 2048,
+    trials: Annotated[int, typer.Option(parser=count_from(1), help="Random layers, drawn under the tilt.")] = 10_000,
+    sigma_w2: Annotated[float, typer.Option(parser=real_number, help="Variance of a weight, times the width.")] = 1.0,
+    sigma_b2: Annotated[float, typer.Option(parser=real_number, help="Variance of a bias, times the width.")] = 1.0,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """One layer that fails to bring two inputs closer, however seldom: tilted sampling beside the prediction.
+
+    Natural logarithms, because the probability may be below the smallest double.
+    """
+    from conetheory.large_deviation import failure_probability, failure_rate
+    from sims.rare_event import sample_tilted_failures
+
+    variances = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2}
+    predicted = failure_probability(cosine, norm_u, norm_v, width, **variances)
+    found = sample_tilted_failures(cosine, norm_u, norm_v, width, n_trials=trials, rng=seed, **variances)
+    interval = found.log_interval(0.05)
+    _show(
+        {
+            "cosine": cosine,
+            "width": width,
+            "n": found.n,
+            "tilt": _finite(found.tilt),
+            "log_probability": _finite(found.log_value),
+            "relative_stderr": _finite(found.relative_stderr),
+            "log_interval_95": [_finite(interval.low), _finite(interval.high)],
+            "predicted_log_probability": predicted.log_value,
+            "predicted_probability": predicted.value,
+            "predicted_relative_error": predicted.error,
+            "method": predicted.method,
+            "rate": failure_rate(cosine, norm_u, norm_v, **variances),
+        },
+        as_json=as_json,
+    )
+
+
+def _finite(value: float) -> float | None:
+    """Return `value`, or None where JSON has no word for it."""
+    return value if math.isfinite(value) else None
+
+
+@app.command()
 def mlp(
     activation: Annotated[
-        str, typer.Option(help="relu, leaky_relu, sigmoid, tanh, linear, gelu, quick_gelu or elu.")
+        str, typer.Option(help="A name of conetheory.dual.ACTIVATIONS: relu, tanh, gelu, …")
     ] = "relu",
     bias: Annotated[
         str, typer.Option(help="normal (variance 1/width), none, or torch_default (uniform, variance 1/(3 width)).")
@@ -157,7 +205,7 @@ def mlp(
             "layer": list(range(depth + 1)),
             "mean_field": mean_field(activation, bias, width=width, depth=depth).tolist(),
             "mean_cosine": np.mean(curves, axis=0).tolist(),
-            "stderr": [float(x) if np.isfinite(x) else None for x in spread / np.sqrt(networks)],
+            "stderr": [_finite(float(x)) for x in spread / np.sqrt(networks)],
             "n": networks,
         },
         as_json=as_json,

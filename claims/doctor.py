@@ -29,7 +29,7 @@ def examine(data: Path | None = None) -> dict[str, Any]:
         ``cpus``, ``threads``, ``simd``, ``gpu``, ``data``.
     """
     found = environment()
-    optional = ("torch", "umap", "dask", "pyarrow")
+    optional = ("torch", "umap", "dask", "pyarrow", "sympy")
     return {
         "conetheory": found["conetheory"],
         "commit": found["commit"],

@@ -41,6 +41,19 @@ _MODULES = (
     "claims.liang.arithmetic",
     "claims.liang.features",
     "claims.liang.landscape",
+    "claims.beyond.duals",
+    "claims.beyond.towers",
+    "claims.beyond.weight_laws",
+    "claims.beyond.phases",
+    "claims.beyond.large_deviation",
+    "claims.beyond.rare_events",
+    "claims.beyond.activation_rates",
+    "claims.beyond.depth",
+    "claims.beyond.shaped",
+    "claims.beyond.cone_band",
+    "claims.beyond.init_shares",
+    "claims.beyond.spheres",
+    "claims.beyond.certificates",
 )
 
 

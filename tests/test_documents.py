@@ -37,7 +37,7 @@ def test_readme_python_gives_the_numbers_beside_it():
     checked = 0
     for line in code.splitlines():
         statement, _, comment = line.partition("#")
-        said = re.match(r"\s*([\d.]+?)(\.\.\.)?[:\s]", comment)
+        said = re.match(r"\s*(-?[\d.]+?)(\.\.\.)?[:\s]", comment)
         if said is None or statement.startswith("contraction"):
             exec(statement, names)
             continue
@@ -45,7 +45,7 @@ def test_readme_python_gives_the_numbers_beside_it():
         digits = said.group(1)
         assert f"{value:.12f}".startswith(digits) if said.group(2) else value == float(digits)
         checked += 1
-    assert checked == 4
+    assert checked == 6
     rng = np.random.default_rng(0)
     names |= {"images": rng.standard_normal((60, 8)) + 1, "texts": rng.standard_normal((60, 8)) - 1}
     exec(embeddings, names)

@@ -1,4 +1,4 @@
-"""Theorem 1 of Liang et al.: how one random ReLU layer moves a cosine, where it rises, how seldom it fails to."""
+"""Theorem 1 of Liang et al.: how one random ReLU layer moves a cosine, and where it rises."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,23 +7,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MultipleLocator
 
-from conetheory.contraction import (
-    chebyshev_constant,
-    failure_probability_nonpositive,
-    limiting_cosine,
-    paper_threshold,
-    sharp_threshold,
-)
+from conetheory.contraction import limiting_cosine, paper_threshold, sharp_threshold
 
 from .canvas import MUTED, PALETTE
 from .cells import cells_at
 from .claim import log_scale, plot_measured
 
-__all__ = ["plot_contraction", "plot_failure", "plot_thresholds"]
+__all__ = ["plot_contraction", "plot_thresholds"]
 
 _NORMS = ((1, 1), (2, 1), (4, 1))
 _LEAST_NORMS = (0.1, 0.5, 1, 10)
-_COSINES = (0.0, 0.1, 0.5, 0.9)
 
 
 def plot_contraction(verdicts: Iterable[Mapping[str, Any]], *, ax: Axes) -> Axes:
@@ -67,35 +60,5 @@ def plot_thresholds(verdicts: Iterable[Mapping[str, Any]], *, ax: Axes) -> Axes:
     ax.set_xlabel("ratio of the norms r = ‖u‖/‖v‖ ≥ 1")
     ax.set_ylabel("threshold on c₀")
     ax.set_title("Where the cosine stops rising")
-    ax.legend(loc="lower left", borderaxespad=0.1)
-    return ax
-
-
-def plot_failure(verdicts: Iterable[Mapping[str, Any]], *, ax: Axes) -> Axes:
-    """Draw the probability that a layer does not raise the cosine of unit vectors against its width.
-
-    Lines: the bound K/d, and the exact law at c₀ = 0. Dots, where failures were seen: verdicts
-    ``liang.theorem1.probability`` and ``conetheory.theorem1.zero_cosine``.
-    """
-    verdicts = list(verdicts)
-    width = np.geomspace(1, 4096, 121)
-    colours = dict(zip(_COSINES, PALETTE, strict=False))
-    exact = np.arange(1, 65)
-    ax.plot(exact, failure_probability_nonpositive(0.0, 1, 1, exact), color=colours[0.0], label="c₀ = 0, exact")
-    for cosine in _COSINES[1:]:
-        bound = np.minimum(chebyshev_constant(cosine, 1, 1) / width, 1)
-        ax.plot(width, bound, color=colours[cosine], label=f"c₀ = {cosine:g}, K/d")
-    for prefix in ("liang.theorem1.probability", "conetheory.theorem1.zero_cosine"):
-        for cells, at in cells_at(verdicts, prefix, "cosine", "norm_u", "norm_v", "width"):
-            seen = (at["norm_u"] == 1) & (at["norm_v"] == 1) & (cells.measured > 0)
-            for cosine, colour in colours.items():
-                chosen = seen & (at["cosine"] == cosine)
-                plot_measured(ax, at["width"][chosen], cells.subset(chosen), colour=colour)
-    log_scale(ax, "x", ticks=(1, 8, 64, 512, 4096))
-    log_scale(ax, "y")
-    ax.set_ylim(1e-6, 2)
-    ax.set_xlabel("width d (units)")
-    ax.set_ylabel("P(cosine does not rise)")
-    ax.set_title("Theorem 1: failures die out with width")
     ax.legend(loc="lower left", borderaxespad=0.1)
     return ax

@@ -205,7 +205,7 @@ def test_doctor_knows_this_installation(conetheory, tmp_path):
     (found,) = objects(conetheory("doctor", "--json", "--data", tmp_path).out)
     assert found["libraries"]["numpy"] == np.__version__
     assert found["threads"]["usable"] >= 1
-    assert set(found["optional"]) == {"torch", "umap", "dask", "pyarrow"}
+    assert set(found["optional"]) == {"torch", "umap", "dask", "pyarrow", "sympy"}
     assert "missing mind_the_gap/features_clip.npy" in found["data"]
     assert {"simd", "gpu", "cpus", "platform"} <= set(found)
     lines = conetheory("doctor").out.splitlines()
