@@ -31,7 +31,7 @@ class RatioParts(NamedTuple):
     over_s: _Real
 
 
-def ratio_parts(dim: int, s: np.ndarray) -> RatioParts:
+def ratio_parts(dim: int, s: _Real) -> RatioParts:
     """Return the parts at `s` >= 0; for dim = 1 complement and slope are 0 from 25 on, where they are below 1e-21."""
     far = s >= max(_FAR, 2.0 * dim)
     near_parts = _recurrence(dim, np.where(far, 1.0, s))
@@ -67,7 +67,7 @@ def _series(dim: int, s: np.ndarray) -> RatioParts:
     return RatioParts(1.0 - complement, complement, slope, (1.0 - complement) / s)
 
 
-def integral(dim: int, lower: np.ndarray, upper: np.ndarray, integrand: Callable[[_Real, RatioParts], _Real]) -> Any:
+def integral(dim: int, lower: _Real, upper: _Real, integrand: Callable[[_Real, RatioParts], _Real]) -> Any:
     """Return the integral of ``integrand(s, parts)`` over s from `lower` to `upper`, arrays of one shape."""
     start, stop = np.arcsinh(2.0 * lower / dim), np.arcsinh(2.0 * upper / dim)
     panels = int(np.ceil(np.max(np.abs(stop - start), initial=0.0))) + 1

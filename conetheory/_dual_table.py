@@ -48,7 +48,7 @@ _LEAKY_SLOPE = 0.01
 _QUICK = 1.702
 
 
-def _elu(x: np.ndarray) -> np.ndarray:
+def _elu(x: np.ndarray | np.float64 | float) -> np.ndarray:
     return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
 
 

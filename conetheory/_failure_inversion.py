@@ -138,7 +138,7 @@ def _integral(cosine: float, theta: float, width: int, contour: float, offset: f
     t = contour + 1j * imaginary
     transform = unit_transform(t, 1j * s_imaginary - 0.5 * cosine * contour * np.tanh(eta), eta, cosine, theta)
 
-    def power(m: np.ndarray | float) -> np.ndarray:
+    def power(m: np.ndarray | float) -> np.ndarray | np.float64:
         return np.exp((width - 1) * (np.log(m) + offset))
 
     total = power(transform.both + transform.rest) * (transform.both_g + transform.rest_g)

@@ -178,7 +178,7 @@ def _mean(series: np.ndarray, terms: list[np.ndarray]) -> np.ndarray:
     return out
 
 
-def expand(functional: Functional, theta: np.ndarray) -> CumulantExpansion:
+def expand(functional: Functional, theta: np.ndarray | np.float64) -> CumulantExpansion:
     """Expand a functional of the means over the units at `theta`, of any shape, strictly between 0 and pi."""
     flat = theta.reshape(-1)
     drop = one_minus_kappa(flat)

@@ -157,7 +157,7 @@ def activation_threshold(
     """
     layer = layer_of(as_positive("norm_u", norm_u), as_positive("norm_v", norm_v), sigma_w2, sigma_b2)
 
-    def excess(c: ArrayLike) -> np.ndarray:
+    def excess(c: ArrayLike) -> np.ndarray | np.float64:
         c = np.asarray(c)
         return activation_limiting_cosine(activation, c, norm_u, norm_v, sigma_w2=sigma_w2, sigma_b2=sigma_b2) - c
 

@@ -169,7 +169,7 @@ def covariance_diffusion(rho: ArrayLike) -> Float[np.ndarray, "..."] | np.float6
     return ((1 - rho) * (1 + rho))[()]
 
 
-def _lamperti_drift(y: np.ndarray, gamma: float) -> np.ndarray:
+def _lamperti_drift(y: np.ndarray | np.float64, gamma: float) -> np.ndarray | np.float64:
     r"""Drift of :math:`y = \mathrm{artanh}\rho`, whose noise is 1: :math:`\gamma(\sin\theta - \theta\cos\theta)/
     \sin^2\theta + \frac12\tanh y`.
     """

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy.special import digamma, polygamma
-from scipy.stats import binom
 
+from ._active_units import active_units
 from ._arrays import as_array, as_count
 from ._layer_cumulants import CumulantExpansion, contrast_moment, expand, log_sine_square
 from ._relu_contrast import kappa_lift, one_minus_kappa
@@ -293,13 +293,6 @@ def jakub_nica_small_angle_drop(theta: ArrayLike, width: int) -> Float[np.ndarra
     return 2 / (3 * np.pi) * array + np.log1p(6 / (n - 1)) - 10 * n / (n + 5) ** 2 + 6 * n / (n - 1) ** 2
 
 
-def _active(width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers N >= 2 of active units and their conditional probabilities."""
-    counts = np.arange(2, as_count("width", width, minimum=2) + 1)
-    weights = binom.pmf(counts, width, 0.5)
-    return counts, weights / weights.sum()
-
-
 def small_angle_mean_change(width: int) -> np.float64:
     r"""Mean change of :math:`\ln\sin^2\theta` in one layer in the limit of small angles, exact at every width:
 
@@ -332,7 +325,7 @@ def small_angle_mean_change(width: int) -> np.float64:
     >>> print(small_angle_mean_change(64).round(6))
     -0.033373
     """
-    counts, weights = _active(width)
+    counts, weights = active_units(as_count("width", width, minimum=2), minimum=2)
     return np.sum(weights * (digamma((counts - 1) / 2) - digamma(counts / 2)))
 
 
@@ -359,7 +352,7 @@ def small_angle_variance(width: int) -> np.float64:
     >>> print(small_angle_variance(64).round(6))
     0.133538
     """
-    counts, weights = _active(width)
+    counts, weights = active_units(as_count("width", width, minimum=2), minimum=2)
     change = digamma((counts - 1) / 2) - digamma(counts / 2)
     within = polygamma(1, (counts - 1) / 2) + polygamma(1, counts / 2)
     return np.sum(weights * (within + (change - np.sum(weights * change)) ** 2))

@@ -109,8 +109,8 @@ def layer_map(
 
     Examples
     --------
-    >>> layer_map("relu", 1.0, 0.0, sigma_b2=1.0).q
-    np.float64(1.0)
+    >>> print(layer_map("relu", 1.0, 0.0, sigma_b2=1.0).q.round(12))
+    1.0
     """
     q, rho = np.broadcast_arrays(as_positive("q", q), as_cosine("rho", rho))
     after, complement = _step(activation, q, 1 - rho, *_variances(sigma_w2, sigma_b2))

@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy.special import digamma, loggamma, polygamma
-from scipy.stats import binom
 
+from ._active_units import active_units, log_active_weights
 from ._arrays import as_array, as_count, as_positive
 from .errors import ConvergenceError
 
@@ -75,7 +75,7 @@ class LogNormLaw:
             t = step * (np.arange(block * _BLOCK, (block + 1) * _BLOCK) + 0.5)
             total = np.ones(_BLOCK, dtype=np.complex128)
             for width in set(self.widths):
-                counts, weights = _active(width)
+                counts, weights = active_units(width, minimum=1)
                 factor = np.exp(loggamma(counts / 2 + 1j * t[:, None]) - loggamma(counts / 2)) @ weights
                 total *= (factor * np.exp(1j * t * math.log(2 * self.sigma_w2 / width))) ** self.widths.count(width)
             points.append(t)
@@ -88,13 +88,6 @@ class LogNormLaw:
             value=last,
             error=last,
         )
-
-
-def _active(width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers N >= 1 of active units and their conditional probabilities."""
-    counts = np.arange(1, width + 1)
-    weights = binom.pmf(counts, width, 0.5)
-    return counts, weights / weights.sum()
 
 
 def _as_widths(widths: Sequence[int]) -> tuple[int, ...]:
@@ -143,7 +136,7 @@ def log_norm_law(widths: Sequence[int], *, sigma_w2: float = 2.0) -> LogNormLaw:
     widths, sigma_w2 = _as_widths(widths), float(as_positive("sigma_w2", sigma_w2))
     mean = variance = 0.0
     for width in set(widths):
-        counts, weights = _active(width)
+        counts, weights = active_units(width, minimum=1)
         centre = digamma(counts / 2)
         expected = float(weights @ centre)
         spread = float(weights @ (polygamma(1, counts / 2) + (centre - expected) ** 2))
@@ -220,7 +213,7 @@ def square_norm_moment(order: int, widths: Sequence[int], *, sigma_w2: float = 2
     sigma_w2, total = float(as_positive("sigma_w2", sigma_w2)), 0.0
     for width in widths:
         counts = np.arange(width + 1)
-        logs = binom.logpmf(counts, width, 0.5) + order * math.log(2 * sigma_w2 / width)
+        logs = log_active_weights(width, counts) + order * math.log(2 * sigma_w2 / width)
         rising = np.prod(counts[:, None] / 2 + np.arange(order), axis=1)
         total += math.log(float(np.exp(logs) @ rising))
     return math.exp(total)

@@ -24,8 +24,8 @@ for words in commands:
 sys.stdout = sys.__stdout__
 print(json.dumps(loaded))
 """
-COMMANDS = ([], *([name] for name in ("verify", "claims", "gap", "shift", "simulate", "figures", "doctor")))
-COMMANDS += tuple(["simulate", name] for name in ("sphere", "layer", "mlp"))
+COMMANDS = ([], *([name] for name in ("verify", "claims", "gap", "shift", "simulate", "figures", "certify", "doctor")))
+COMMANDS += tuple(["simulate", name] for name in ("sphere", "layer", "failure", "mlp"))
 
 MODULES = [
     ".".join(path.relative_to(ROOT).with_suffix("").parts)

@@ -21,7 +21,7 @@ _COSINES = (0.1, 0.5, 0.9)
 _FLOOR = 1e-60
 _PROBABILITIES = (
     "liang.theorem1.probability",
-    "conetheory.large_deviation.",
+    "conetheory.large_deviation.probability",
     "conetheory.rare_event.plain",
     "conetheory.rare_event.tilted",
     "conetheory.theorem1.zero_cosine",
@@ -40,8 +40,8 @@ def _log_failure(cosine: float, width: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def plot_failure_tail(verdicts: Iterable[Mapping[str, Any]], *, ax: Axes) -> Axes:
     """Draw the probability that a layer does not raise the cosine of unit vectors against its width, down to 1e-60.
 
-    Lines: the refined probability, Chernoff's bound (dashed) and the O(1/d) of the paper, K/d (dotted). Dots:
-    verdicts ``liang.theorem1.probability``, ``conetheory.large_deviation.*``, ``conetheory.rare_event.plain`` and
+    Lines: the probability, Chernoff's bound (dashed) and the O(1/d) of the paper, K/d (dotted). Dots: verdicts
+    ``liang.theorem1.probability``, ``conetheory.large_deviation.probability``, ``conetheory.rare_event.plain`` and
     ``conetheory.theorem1.zero_cosine``, counted, and ``conetheory.rare_event.tilted``, sampled under a tilt.
     """
     verdicts = list(verdicts)

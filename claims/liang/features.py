@@ -306,7 +306,7 @@ CLAIMS = (
     Claim(
         id="conetheory.fig1.random_gap_from_cones",
         paper=OURS,
-        section="docs/theory.md, section 5",
+        section="docs/theory.md, section 5b",
         statement="With random weights the two cones point in independent directions, so their mean cosines alone predict the gap to 4 %.",
         formula=r"\|\bar x - \bar y\|^2 \approx \bar R_x^2 + \bar R_y^2",
         kind="qualitative",

@@ -68,7 +68,7 @@ CLAIMS = (
     Claim(
         id="liang.gap.identity",
         paper=OURS,
-        section="docs/theory.md, section 5",
+        section="docs/theory.md, section 5b",
         statement="The squared gap is the sum of the squared mean resultant lengths less twice the mean cosine across modalities.",
         formula=r"\|\Delta\|^2 = \bar R_x^2 + \bar R_y^2 - 2\,\bar x^\top \bar y",
         kind="identity",
@@ -89,7 +89,7 @@ CLAIMS = (
     Claim(
         id="liang.gap.mean_pairwise_cosine",
         paper=OURS,
-        section="docs/theory.md, section 5",
+        section="docs/theory.md, section 5b",
         statement="The mean pairwise cosine of a modality follows from the length of its mean alone.",
         formula=r"\frac{2}{n(n-1)}\sum_{i<j} x_i^\top x_j = \frac{n\bar R^2 - 1}{n - 1}",
         kind="identity",
@@ -108,7 +108,7 @@ CLAIMS = (
     Claim(
         id="liang.gap.parts_of_alignment",
         paper=OURS,
-        section="docs/theory.md, section 5",
+        section="docs/theory.md, section 5b",
         statement="The mean squared distance of pairs is the squared gap plus that of the centred features.",
         formula=r"\mathbb{E}\|x - y\|^2 = \|\Delta\|^2 + \mathbb{E}\|(x - \bar x) - (y - \bar y)\|^2",
         kind="identity",

@@ -36,7 +36,7 @@ _PAIRS = (
     (1.0, 0.5),
     (10.0, 5.0),
     (1.0, 0.1),
-)  # norms of theory.md's table of sharp thresholds
+)  # norms of the table of sharp thresholds in docs/theory.md, 20.3
 
 
 _CONSTANT_GRID = cells([(0.1, 1.0, 1.0), (0.5, 1.0, 1.0), (0.9, 1.0, 1.0), (0.5, 2.0, 1.0), (0.9, 10.0, 10.0)])

@@ -47,7 +47,7 @@ def test_the_printed_formulas_are_right_to_first_order_and_their_error_is_the_se
 def test_size_and_sign_of_the_printed_error():
     assert_allclose(dd.jakub_nica_mean_error([1e-9, 0.5, 1.5]), [-92.0, -71.686, -10.279], atol=6e-4)
     assert_allclose(dd.jakub_nica_variance_error(1e-9), -112.0, rtol=1e-6)
-    share = dd.jakub_nica_variance(1e-3, np.array(128)[()]) / dd.log_sine_expansion(1e-3).at(128).variance
+    share = dd.jakub_nica_variance(1e-3, 128) / dd.log_sine_expansion(1e-3).at(128).variance
     assert_allclose(1 - share, 0.1, atol=0.002)
 
 

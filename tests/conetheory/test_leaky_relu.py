@@ -17,7 +17,7 @@ from conetheory.contraction import (
 from conetheory.leaky_relu import leaky_relu_failure_rate, leaky_relu_limiting_cosine, leaky_relu_threshold
 from tests.naive_activation_rate import leaky
 
-KNOWN = [  # theory.md, section 2: (cosine, norms) -> I for ReLU
+KNOWN = [  # theory.md, section 12: (cosine, norms) -> I for ReLU
     ((0.1, 1.0, 1.0), 0.208990878532),
     ((0.5, 1.0, 1.0), 0.0833930106684),
     ((0.9, 1.0, 1.0), 0.0402591419619),

@@ -183,5 +183,5 @@ def test_the_gap_flow_conserves_its_quantity(beta0, gamma0):
 def test_bad_powers_are_rejected():
     with pytest.raises(ValueError, match=r"`a` must be at least 1, got 0\."):
         moments.joint_moment(0, 1)
-    with pytest.raises(TypeError, match=r"`n` must be an integer, got 1\.5\."):
+    with pytest.raises(TypeError, match=r"`n` must be an integer, got 1\.5\.|parameter 'n'"):  # or a checked type
         moments.radial_moment(1.5)
