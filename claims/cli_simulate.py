@@ -151,7 +151,9 @@ def failure(
 
     variances = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2}
     predicted = failure_probability(cosine, norm_u, norm_v, width, **variances)
-    found = sample_tilted_failures(cosine, norm_u, norm_v, width, n_trials=trials, rng=seed, **variances)
+    found = sample_tilted_failures(
+        cosine, norm_u, norm_v, width, n_trials=trials, rng=seed, sigma_w2=sigma_w2, sigma_b2=sigma_b2
+    )
     interval = found.log_interval(0.05)
     _show(
         {
