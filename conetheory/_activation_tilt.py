@@ -26,6 +26,8 @@ _AGREE = 1e-11  # two grids whose rates agree so well end the refinement
 _ACCEPTED = 1e-8
 _DOUBLINGS = 60
 _ROUNDS = 100
+_ROUNDING = 1e-12  # of a difference of two rates on one grid
+_FEW = 32  # values on a grid: a function of no more is a step, not a saturating one
 
 
 class Pair(NamedTuple):
@@ -140,7 +142,12 @@ def _solve(grid: _Grid, cosine: float, t: float, s: float) -> tuple[float, float
 
 
 def _prefactor(grid: _Grid, t: float, s: float, cosine: float) -> float:
-    """Return K of P(failure) ~ K e^(-dI)/sqrt(d): a boundary crossed along X_s, and bent along sB - C/s."""
+    """Return K of P(failure) ~ K e^(-dI)/sqrt(d): a boundary crossed along X_s, and bent along sB - C/s.
+
+    It is nan where X_s takes few values: the expansion needs a law that is not on a lattice.
+    """
+    if np.unique(grid.b).size <= _FEW:
+        return math.nan
     density = np.exp(grid.log_weight - t * (grid.a - 0.5 * cosine * (s * grid.b + grid.c / s)))
     density /= density.sum()
     x, bend = grid.a - 0.5 * cosine * (s * grid.b + grid.c / s), s * grid.b - grid.c / s
@@ -151,7 +158,7 @@ def _prefactor(grid: _Grid, t: float, s: float, cosine: float) -> float:
 
 
 def _gap(grid: _Grid, t: float, s: float, cosine: float) -> float:
-    """Return how far a point that fails lies above the dual value: the two enclose the rate.
+    """Return how far a point that fails lies above the dual value: but for rounding, the two enclose the rate.
 
     The point is the mean under a tilt larger by so little that it lies inside the cone; its own rate is known.
     """
@@ -160,7 +167,10 @@ def _gap(grid: _Grid, t: float, s: float, cosine: float) -> float:
         more = t * (1 + 10.0**power)
         log_mgf, means, _ = _tilted(grid, more, s, cosine)
         if means[0] < cosine * math.sqrt(means[1] * means[2]):
-            return max(-more * _mean(means, s, cosine) - log_mgf - dual, 0.0)
+            gap = -more * _mean(means, s, cosine) - log_mgf - dual
+            if not gap >= -_ROUNDING:
+                raise ConvergenceError(f"The bounds of the rate cross by {-gap:.1e}.", value=dual, error=-gap)
+            return gap
     raise ConvergenceError("The tilted mean does not fail: the tilt is not dominating.", value=t, error=math.inf)
 
 
@@ -187,7 +197,7 @@ def _solution(pair: Pair, cosine: float, level: int, radius: float, tilt: float,
 
 
 def dominating_tilt(pair: Pair, cosine: float) -> Dominating:
-    """Return the dominating tilt and its certificate; 0 <= cosine below the limiting cosine of `pair`."""
+    """Return the dominating tilt and the check of it; 0 <= cosine below the limiting cosine of `pair`."""
     tilt, balance = _start(_grid(pair, _RADIUS, 0), cosine)
     found, error = _solution(pair, cosine, 0, _RADIUS, tilt, balance), math.inf
     for level in range(1, _LEVELS):

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 __all__ = [
     "as_array",
     "as_choice",
+    "as_complement",
     "as_cosine",
     "as_count",
     "as_nonnegative",
@@ -46,6 +47,13 @@ def as_cosine(name: str, value: ArrayLike) -> np.ndarray:
     """Return `value` as float64, every entry in [-1, 1]."""
     array = as_array(name, value)
     _reject(name, "lie in [-1, 1]", array, np.asarray(np.abs(array) <= 1))
+    return array
+
+
+def as_complement(name: str, value: ArrayLike) -> np.ndarray:
+    """Return `value` as float64, every entry 1 minus a cosine: in [0, 2]."""
+    array = as_nonnegative(name, value)
+    _reject(name, "lie in [0, 2]", array, np.asarray(array <= 2))
     return array
 
 

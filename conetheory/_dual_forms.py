@@ -1,8 +1,9 @@
 r"""Closed forms of dual activations, of their derivatives in the correlation, and of the complements of C-maps.
 
 `dual_*(rho, var_u, var_v)` is :math:`E[\phi(u)\phi(v)]`, `slope_*(rho, var_u, var_v)` its derivative in rho, and
-`complement_*(eps, var)` is 1 - C-map at correlation 1 - eps. The complements are sums of positive terms, all of the
-order of eps: `docs/theory.md`, section 8. Elementwise, on arrays that broadcast; arguments are already validated.
+`complement_*(eps, var)` is 1 - C-map at correlation 1 - eps. The complements are sums of terms of the order of eps,
+positive but for one of gelu: `docs/theory.md`, section 8. Elementwise, on arrays that broadcast; arguments are
+already validated.
 
 With :math:`\theta = \arccos\rho`, every form of the ReLU family is :math:`S(\theta) = \sin\theta - \theta\cos\theta`
 on [0, pi/2] and elementary terms; S comes from :math:`1 - \cos\theta` alone, at full relative accuracy and without an
@@ -42,6 +43,7 @@ _ARC = (
 _SINH = tuple(1 / float(np.prod(np.arange(1.0, 2 * k + 2))) for k in range(10))  # sinh(x)/x in powers of x^2
 _COSH = tuple(1 / float(np.prod(np.arange(1.0, 2 * k + 1))) for k in range(10))
 _SERIES_REACH = 1.0  # where the ten terms above are exact to rounding
+_TINY = float(np.finfo(np.float64).tiny)  # keeps 0/0 out, and is nothing beside the root of a positive float
 
 
 def _polynomial(coefficients: tuple[float, ...], x: _Real) -> _Real:
@@ -219,19 +221,24 @@ def complement_gaussian(eps: _Real, var: _Real) -> _Real:
 # Sine and cosine: docs/theory.md, 8.6.
 
 
+def _near(rho: _Real, var_u: _Real, var_v: _Real) -> _Real:
+    """Return exp(|cov| - (var_u + var_v)/2), cov the covariance, its exponent a sum of terms of one sign."""
+    gap = (var_u - var_v) / (np.sqrt(var_u) + np.sqrt(var_v) + _TINY)  # of the standard deviations
+    return np.exp(-0.5 * gap * gap - _scale(var_u, var_v) * (1 - np.abs(rho)))
+
+
 def dual_sin(rho: _Real, var_u: _Real, var_v: _Real) -> _Real:
     cov = _scale(var_u, var_v) * rho
     if np.max(_scale(var_u, var_v), initial=0) <= _SERIES_REACH:
         return np.exp(-(var_u + var_v) / 2) * cov * _polynomial(_SINH, cov * cov)
-    near = np.exp(np.abs(cov) - (var_u + var_v) / 2)
-    return np.copysign(near * np.expm1(-2 * np.abs(cov)) / 2, cov)
+    return np.copysign(_near(rho, var_u, var_v) * np.expm1(-2 * np.abs(cov)) / 2, cov)
 
 
 def dual_cos(rho: _Real, var_u: _Real, var_v: _Real) -> _Real:
     cov = _scale(var_u, var_v) * rho
     if np.max(_scale(var_u, var_v), initial=0) <= _SERIES_REACH:
         return np.exp(-(var_u + var_v) / 2) * _polynomial(_COSH, cov * cov)
-    return (np.exp(cov - (var_u + var_v) / 2) + np.exp(-cov - (var_u + var_v) / 2)) / 2
+    return _near(rho, var_u, var_v) * (1 + np.exp(-2 * np.abs(cov))) / 2
 
 
 def slope_sin(rho: _Real, var_u: _Real, var_v: _Real) -> _Real:

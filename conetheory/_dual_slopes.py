@@ -2,19 +2,22 @@ r"""Derivative of a dual activation in the correlation, for an activation of whi
 
 By Price's theorem it is :math:`\sqrt{s_u s_v}\,E[\phi'(u)\phi'(v)]`. The values on each side of 0 are interpolated
 by Chebyshev polynomials on panels that are halved until the interpolation is exact to rounding, and these are
-differentiated; a jump of :math:`\phi` at 0 adds its own terms (`docs/theory.md`, 8.8). Unlike the score of the
+differentiated; a jump of :math:`\phi` at 0 adds its own terms (`docs/theory.md`, 8.8). What rounding of the values
+leaves of the derivative is carried along, so that no quadrature tries to refine it away. Unlike the score of the
 Gaussian density, whose weights grow like :math:`1/(1 - \rho^2)^2`, this loses nothing near :math:`|\rho| = 1`.
 Private: arguments are already validated, and are arrays of one dimension.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.polynomial import chebyshev
 from scipy.fft import dct
+from scipy.special import ndtr
 
 from conetheory._dual_interpolation import product_means
-from conetheory._quadrature import line_mean, radius, square_mean
+from conetheory._quadrature import exact, line_mean, radius, square_mean
 from conetheory.errors import ConvergenceError
 
 __all__ = ["derivative_from_slope", "derivative_from_values"]
@@ -25,14 +28,29 @@ _HALVINGS = 14
 _TARGET = 1e-14  # last coefficients, relative to the largest value on the panel
 _ACCEPTED = 1e-10
 _NEGLIGIBLE = 1e-20  # a value so small, relative to the root mean square, need not be resolved
+_ROUNDING = float(np.finfo(np.float64).eps)  # of a value, relative to the largest on the panel
 _JUMP = 1e-12  # a smaller difference of the two limits at 0, relative to the values around, is rounding
 
 
+class _Slope(NamedTuple):
+    """Derivative away from 0, as a function of arrays; its root mean square error at scales; the jump at 0."""
+
+    function: Callable
+    noise: Callable
+    jump: float
+
+
 def derivative_from_slope(
-    slope: Callable, rho: np.ndarray, scale_u: np.ndarray, scale_v: np.ndarray, what: str
+    slope: Callable,
+    rho: np.ndarray,
+    scale_u: np.ndarray,
+    scale_v: np.ndarray,
+    what: str,
+    *,
+    noise: Callable = exact,
 ) -> np.ndarray:
     """Return scale_u scale_v E[slope(u) slope(v)], for a function without a jump."""
-    return scale_u * scale_v * product_means(slope, np.arccos(rho), scale_u, scale_v, what)[0]
+    return scale_u * scale_v * product_means(slope, np.arccos(rho), scale_u, scale_v, what, noise=noise)[0]
 
 
 def derivative_from_values(
@@ -46,24 +64,30 @@ def derivative_from_values(
     rho, scale_u, scale_v = rho[live], scale_u[live], scale_v[live]
     scales = np.concatenate([scale_u, scale_v])
     least = float(np.sqrt(square_mean(function, scales.min()[None], what)[0][0]))
-    slope, jump = _differentiate(function, radius() * float(scales.max()), _NEGLIGIBLE * least, what)
-    value[live] = derivative_from_slope(slope, rho, scale_u, scale_v, what)
+    slope, noise, jump = _differentiate(function, radius() * float(scales.max()), _NEGLIGIBLE * least, what)
+    value[live] = derivative_from_slope(slope, rho, scale_u, scale_v, what, noise=noise)
     if jump != 0:
         sine = np.sqrt((1 - rho) * (1 + rho))
-        beside = [scale * line_mean(slope, scale * sine, what)[0] for scale in (scale_u, scale_v)]
+        beside = [scale * line_mean(slope, scale * sine, what, noise=noise)[0] for scale in (scale_u, scale_v)]
         with np.errstate(divide="ignore"):
             value[live] += jump * (beside[0] + beside[1]) / np.sqrt(2 * np.pi) + jump**2 / (2 * np.pi * sine)
     return value
 
 
-def _differentiate(function: Callable, reach: float, floor: float, what: str) -> tuple[Callable, float]:
-    """Return the derivative of `function` on [-reach, reach], as a function of arrays, and the jump at 0."""
+def _differentiate(function: Callable, reach: float, floor: float, what: str) -> _Slope:
+    """Return the derivative of `function` on [-reach, reach]."""
     left, left_series = _panels(function, -reach, floor, what)
     right, right_series = _panels(function, reach, floor, what)
     edges = np.concatenate([left, right[1:]])
     series = np.concatenate([left_series, right_series])
     middle, half = (edges[1:] + edges[:-1]) / 2, (edges[1:] - edges[:-1]) / 2
+    series, kept = _chopped(series)
     slopes = chebyshev.chebder(series, axis=1).T / half
+    errors = _ROUNDING * np.abs(series).max(axis=1) * kept**1.5 / half
+
+    def noise(scale: np.ndarray) -> np.ndarray:
+        lively = np.where(scale > 0, scale, np.inf)  # a scale of 0 sees 0 alone
+        return np.sqrt(np.diff(ndtr(edges / lively[:, None]), axis=1) @ errors**2)
 
     def slope(x: np.ndarray) -> np.ndarray:
         panel = np.searchsorted(edges[1:-1], x, side="right")
@@ -75,7 +99,17 @@ def _differentiate(function: Callable, reach: float, floor: float, what: str) ->
 
     jump = float(chebyshev.chebval(-1.0, right_series[0]) - chebyshev.chebval(1.0, left_series[-1]))
     around = np.abs(left_series[-1]).sum() + np.abs(right_series[0]).sum()
-    return slope, jump if abs(jump) > _JUMP * around else 0.0
+    return _Slope(slope, noise, jump if abs(jump) > _JUMP * around else 0.0)
+
+
+def _chopped(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the series without the last coefficients that are rounding, which a derivative would multiply by the
+    square of their degree, and the degrees kept, at least 1.
+    """
+    size = np.abs(series)
+    significant = size > _ROUNDING * size.max(axis=1, keepdims=True)
+    last = _ORDER - 1 - np.argmax(significant[:, ::-1], axis=1)
+    return np.where(np.arange(_ORDER) <= last[:, None], series, 0.0), np.maximum(last, 1)
 
 
 def _panels(function: Callable, reach: float, floor: float, what: str) -> tuple[np.ndarray, np.ndarray]:

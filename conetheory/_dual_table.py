@@ -34,6 +34,9 @@ class Activation:
         ``derivative(rho, var_u, var_v)``, its derivative in rho in closed form.
     complement : callable, optional
         ``complement(eps, var)``: 1 - C-map at correlation 1 - eps in closed form.
+    degree : float, optional
+        p, if the activation is homogeneous: a positive factor c of the argument is a factor c^p of the value. Its C-map
+        then does not depend on the variance.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Activation:
     dual: Callable | None = None
     derivative: Callable | None = None
     complement: Callable | None = None
+    degree: float | None = None
 
 
 _LEAKY_SLOPE = 0.01
@@ -57,10 +61,12 @@ def _swish_slope(x: np.ndarray, beta: float) -> np.ndarray:
     return expit(beta * x) * (1 + beta * x * expit(-beta * x))
 
 
-def _closed(name: str, function: Callable | None, **parameters: float) -> Activation:
+def _closed(name: str, function: Callable | None, *, degree: float | None = None, **parameters: float) -> Activation:
     """Return an activation with its three closed forms."""
     dual, derivative, complement = (partial(form, **parameters) for form in FORMS[name])
-    return Activation(name=name, function=function, dual=dual, derivative=derivative, complement=complement)
+    return Activation(
+        name=name, function=function, dual=dual, derivative=derivative, complement=complement, degree=degree
+    )
 
 
 #: The named activations. GELU is x Phi(x), SiLU x sigmoid(x), QuickGELU x sigmoid(1.702 x); leaky ReLU has slope 0.01,
@@ -70,12 +76,12 @@ ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
     {
         activation.name: activation
         for activation in (
-            _closed("linear", lambda x: +x),
-            _closed("relu", lambda x: np.maximum(x, 0)),
-            _closed("leaky_relu", lambda x: np.where(x > 0, x, _LEAKY_SLOPE * x), slope=_LEAKY_SLOPE),
-            _closed("abs", np.abs),
-            _closed("step", lambda x: (x > 0).astype(x.dtype)),
-            _closed("maxout2", None),
+            _closed("linear", lambda x: +x, degree=1),
+            _closed("relu", lambda x: np.maximum(x, 0), degree=1),
+            _closed("leaky_relu", lambda x: np.where(x > 0, x, _LEAKY_SLOPE * x), degree=1, slope=_LEAKY_SLOPE),
+            _closed("abs", np.abs, degree=1),
+            _closed("step", lambda x: (x > 0).astype(x.dtype), degree=0),
+            _closed("maxout2", None, degree=1),
             _closed("erf", erf),
             _closed("gelu", lambda x: x * ndtr(x)),
             _closed("gaussian", lambda x: np.exp(-x * x)),

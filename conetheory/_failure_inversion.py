@@ -11,7 +11,8 @@ e^{-\eta}B + e^\eta C`, :math:`X_\eta = A - c_0G_\eta` and :math:`Y_\eta = e^{-\
 
 :math:`\operatorname{Re} t > 0`; the expectation is a difference of two products :math:`d\,m^{d-1}g`, where
 :math:`m = E e^{-tX-sY}` and :math:`g = E\,G e^{-tX-sY}` of one unit are closed forms (`docs/theory.md`, 12.7). Layers
-with one active unit contribute nothing and are left out: theirs is what decays slowest.
+with one or two active units are left out, theirs is what decays slowest: those of one do not fail, those of two are
+integrated directly in `_active_pairs`.
 """
 
 import math
@@ -19,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._active_pairs import pair_failure
 from ._relu_tilt import log_mgf, tilt_range, tilted_moments
 
 __all__ = ["Grid", "Transform", "inverted", "unit_transform"]
@@ -35,11 +37,22 @@ class Grid(NamedTuple):
     ridge: float  # width of the ridges s = +-c0 t/2, in the same unit
 
 
-_WIDE = (Grid(0.25, 0.28, 0.25, 3.5, 2.6, 1.0), Grid(0.33, 0.38, 0.33, 3.5, 2.4, 1.0))
-_NARROW = (Grid(0.2, 0.2, 0.25, 6.0, 3.2, 0.3), Grid(0.3, 0.3, 0.35, 6.0, 3.0, 0.3))
+# fine; coarse; coarse, and shorter: the last two show the error of the steps and that of the reach
+_WIDE = (
+    Grid(0.25, 0.28, 0.25, 3.5, 2.6, 1.0),
+    Grid(0.33, 0.38, 0.33, 3.5, 2.6, 1.0),
+    Grid(0.33, 0.38, 0.33, 3.1, 2.3, 1.0),
+)
+_NARROW = (
+    Grid(0.2, 0.2, 0.25, 7.5, 3.6, 0.3),
+    Grid(0.3, 0.3, 0.35, 7.5, 3.6, 0.3),
+    Grid(0.3, 0.3, 0.35, 6.5, 3.2, 0.3),
+)
 _WIDE_FROM = 48  # units
 _ROUNDING = 1e-14
-_FURTHEST_ETA = 4.5
+_SAFETY = 2.0  # the tail beyond the reach falls by 2.4 or more per unit of it
+_FURTHEST_ETA = 4.5  # beyond it the integrals over t and s do not converge
+_CUT = 0.02  # times d^-3/2: relative error of leaving that out in narrow layers, from sampling (docs/theory.md, 12.7)
 _SPAN, _BISECTIONS, _NEWTON_STEPS = 32.0, 20, 4  # of the inversion of a sum of three arsinh
 
 
@@ -120,7 +133,7 @@ def _ridged_nodes(shift: np.ndarray, spread: np.ndarray, grid: Grid) -> tuple[np
 
 
 def _integral(cosine: float, theta: float, width: int, contour: float, offset: float, grid: Grid) -> float:
-    """P(failure, A > 0) e^{(d-1) offset}, with Re t = `contour` > 0 throughout.
+    """P(failure, A > 0, three active units or more) e^{(d-1) offset}, with Re t = `contour` > 0 throughout.
 
     Re s makes the coefficients of B and C equal, so that the transform exists for every eta wherever it does at 0.
     """
@@ -141,8 +154,11 @@ def _integral(cosine: float, theta: float, width: int, contour: float, offset: f
     def power(m: np.ndarray | float) -> np.ndarray | np.float64:
         return np.exp((width - 1) * (np.log(m) + offset))
 
-    total = power(transform.both + transform.rest) * (transform.both_g + transform.rest_g)
-    total = total - power(transform.rest) * transform.rest_g - power((np.pi - theta) / (2.0 * np.pi)) * transform.both_g
+    none = (np.pi - theta) / (2.0 * np.pi)
+    full, full_g = transform.both + transform.rest, transform.both_g + transform.rest_g
+    pairs = (full - none) * full_g - (transform.rest - none) * transform.rest_g
+    few = power(none) * (transform.both_g + (width - 1) / none * pairs)
+    total = power(full) * full_g - power(transform.rest) * transform.rest_g - few
     plane = (total * (ds / t)).real.sum(axis=2) @ (scale_t * np.cosh(v) * grid.step_t)
     return float(plane @ d_eta) * 4.0 * width / (2.0 * np.pi) ** 2  # twice: t and its conjugate
 
@@ -150,14 +166,22 @@ def _integral(cosine: float, theta: float, width: int, contour: float, offset: f
 def inverted(cosine: float, theta: float, width: int, dominating: float) -> tuple[float, float, float]:
     r"""P(failure, A > 0) and its estimated absolute error, both times :math:`e^{-\ell}`, and :math:`\ell`.
 
-    :math:`0 < c_0 < 1`, :math:`0 < \theta \le \pi/2`, :math:`d \ge 2`. The real part of t is the dominating
-    tilt, if that is not negative or nearer to the pole at 0 than 3/2 standard deviations. The error is the difference
-    to a coarser rule.
+    :math:`0 < c_0 < 1`, :math:`0 < \theta < \pi/2`, :math:`d \ge 2`. The real part of t is the dominating
+    tilt, if that is not negative or nearer to the pole at 0 than 3/2 standard deviations. The error is twice the
+    difference that the steps make plus that of the reach, and a measured allowance for the cut of the integral over
+    eta.
     """
     spread = math.sqrt(width * tilted_moments(0.0, cosine, theta).variance)
     contour = max(dominating, min(1.5 / spread, 0.5 * float(tilt_range(cosine, theta)[1])))
     offset = -float(log_mgf(contour, cosine, theta))
-    fine, coarse = (
+    fine, coarse, short = (
         _integral(cosine, theta, width, contour, offset, grid) for grid in (_WIDE if width >= _WIDE_FROM else _NARROW)
     )
-    return fine, abs(coarse - fine) + _ROUNDING * width * abs(fine), -(width - 1) * offset
+    error = _SAFETY * (abs(coarse - fine) + abs(short - coarse)) + _ROUNDING * width * abs(fine)
+    both = 0.5 * (1.0 - theta / math.pi)
+    log_pairs = math.log(0.5 * width * (width - 1)) + (width - 2) * math.log(both) + (width - 1) * offset
+    value = fine + math.exp(log_pairs) * pair_failure(cosine, theta)
+    if width < _WIDE_FROM:
+        atom = math.exp(width * math.log1p(-both) + (width - 1) * offset)  # A = 0
+        error += _CUT / width**1.5 * (abs(value) + atom)
+    return value, error, -(width - 1) * offset

@@ -72,7 +72,7 @@ class CumulantExpansion:
 
     def at(self, width: ArrayLike) -> Cumulants:
         r"""Return the cumulants at `width`, positive, broadcast against the parameters; the error is
-        :math:`O(d^{-4})`.
+        :math:`O(d^{-4})`, and no value below a width of 10 or so is an approximation.
         """
         inverse = 1.0 / as_positive("width", width)
 

@@ -15,7 +15,7 @@ from numpy.polynomial.legendre import leggauss
 
 from conetheory.errors import ConvergenceError
 
-__all__ = ["difference_ratio", "line_mean", "product_mean", "radius", "sine_convolution", "square_mean"]
+__all__ = ["difference_ratio", "exact", "line_mean", "product_mean", "radius", "sine_convolution", "square_mean"]
 
 _Function = Callable[[np.ndarray], np.ndarray]
 
@@ -121,23 +121,35 @@ def radius(level: int = _LEVELS - 1) -> float:
     return _RADIUS + level / 2
 
 
-def line_mean(function: _Function, scale: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return E[function(scale z)], z standard normal, and its error estimate, relative to the root mean square."""
+def exact(scale: np.ndarray) -> np.ndarray:
+    """Return the root mean square error of function(scale z), z standard normal, of a function right to rounding."""
+    return np.zeros(scale.shape)
+
+
+def line_mean(
+    function: _Function, scale: np.ndarray, what: str, *, noise: _Function = exact
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return E[function(scale z)], z standard normal, and its error estimate, relative to the root mean square.
+
+    Here and below `noise(scale)` is the root mean square error of function(scale z) itself.
+    """
 
     def rule(level: int, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         values, weights = _half_lines(function, scale[which], level)
-        return values @ weights, np.sqrt(values**2 @ weights), np.zeros(which.size)
+        return values @ weights, np.sqrt(values**2 @ weights), noise(scale[which])
 
     return _refine(rule, scale.size, what)
 
 
-def square_mean(function: _Function, scale: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
+def square_mean(
+    function: _Function, scale: np.ndarray, what: str, *, noise: _Function = exact
+) -> tuple[np.ndarray, np.ndarray]:
     """Return E[function(scale z)^2], z standard normal, and its error estimate."""
 
     def rule(level: int, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         values, weights = _half_lines(function, scale[which], level)
-        value = values**2 @ weights
-        return value, value.copy(), np.zeros(which.size)
+        value, off = values**2 @ weights, noise(scale[which])
+        return value, value.copy(), off * (2 * np.sqrt(value) + off)
 
     return _refine(rule, scale.size, what)
 
@@ -151,23 +163,31 @@ def _half_lines(function: _Function, scale: np.ndarray, level: int) -> tuple[np.
 
 
 def product_mean(
-    function: _Function, theta: np.ndarray, scale_u: np.ndarray, scale_v: np.ndarray, what: str
+    function: _Function,
+    theta: np.ndarray,
+    scale_u: np.ndarray,
+    scale_v: np.ndarray,
+    what: str,
+    *,
+    noise: _Function = exact,
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""Return :math:`E[f(s_u u) f(s_v v)]`, u, v standard normal of correlation cos(theta), and an error estimate."""
-    size = np.sqrt(_square_means(function, scale_u, what) * _square_means(function, scale_v, what))
+    rms_u, rms_v = (np.sqrt(_square_means(function, scale, what, noise)) for scale in (scale_u, scale_v))
+    off_u, off_v = noise(scale_u), noise(scale_v)
+    size, off = rms_u * rms_v, off_u * rms_v + rms_u * off_v + off_u * off_v
 
     def rule(level: int, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         value = np.empty(which.size)
         for block, f, g, mean in _polar_pairs(function, theta[which], scale_u[which], scale_v[which], level):
             value[block] = mean(f * g)
-        return value, size[which], np.zeros(which.size)
+        return value, size[which], off[which]
 
     return _refine(rule, theta.size, what)
 
 
-def _square_means(function: _Function, scale: np.ndarray, what: str) -> np.ndarray:
+def _square_means(function: _Function, scale: np.ndarray, what: str, noise: _Function) -> np.ndarray:
     different, where = np.unique(scale, return_inverse=True)
-    return square_mean(function, different, what)[0][where]
+    return square_mean(function, different, what, noise=noise)[0][where]
 
 
 def difference_ratio(

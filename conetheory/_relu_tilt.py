@@ -192,10 +192,16 @@ def tilt(cosine: float, theta: float) -> Tilt:
     :math:`t^* > 0` where the layer raises the cosine in the mean (failure is rare), :math:`t^* < 0` beyond the
     threshold (success is rare), 0 at it. `rate` is :math:`-\ln M(t^*) \ge 0`.
     """
-    edges, mean = tilt_range(cosine, theta), float(tilted_mean(0.0, cosine, theta))
+    with np.errstate(divide="ignore", over="ignore"):
+        edges = tilt_range(cosine, theta)
+    mean = float(tilted_mean(0.0, cosine, theta))
     if mean == 0.0:
         return Tilt(0.0, 0.0)
     edge = float(edges[1] if mean > 0 else edges[0])  # M is infinite there: the tilted mean changes sign before it
+    if not math.isfinite(edge):
+        raise ConvergenceError(
+            f"No tilt is representable for cosine {cosine!r}, angle {theta!r}.", value=0.0, error=edge
+        )
     far = edge
     for k in range(1, 50):
         far = edge * (1.0 - 2.0**-k)

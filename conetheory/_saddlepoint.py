@@ -25,7 +25,11 @@ _SERIES_BELOW = 1e-4  # of r/sqrt(d): below it 1/v - 1/r is taken from its value
 
 
 class Tails(NamedTuple):
-    r""":math:`\ln P(\text{failure})`, :math:`\ln P(\text{success})` and the relative error of the smaller."""
+    r""":math:`\ln P(\text{failure})`, :math:`\ln P(\text{success})` and the relative error of the rarer.
+
+    The error is an estimate. Beyond the threshold it says nothing where it is above 1: as :math:`c_0 \to 1` the factor
+    :math:`1 + t^*c_0s^2/(4\bar B)` tends to 0, and the formula is not uniform in it.
+    """
 
     failure: float
     success: float
@@ -51,9 +55,10 @@ def _log_small_tail(tilt: Tilt, moments: TiltedMoments, cosine: float, width: in
 
 
 def log_tails(tilt: Tilt, moments: TiltedMoments, cosine: float, width: int) -> Tails:
-    r"""Both probabilities at width d, and the size of the next term, :math:`O(1/d)`."""
+    r"""Both probabilities at width d, and the size of the next term, :math:`O(1/d)`, more where curvature cancels."""
     small = min(_log_small_tail(tilt, moments, cosine, width), _LARGEST)
     large = math.log1p(-math.exp(small))
     skewness, excess = moments.third / moments.variance**1.5, moments.fourth / moments.variance**2
-    error = (1.0 + 2.0 * abs(excess / 8.0 - 5.0 * skewness**2 / 24.0)) / width + _ROUNDING * width
+    error = (1.0 + 2.0 * abs(excess / 8.0 - 5.0 * skewness**2 / 24.0)) / width
+    error = error / math.sqrt(min(1.0, width * (1.0 + curvature(tilt, moments, cosine)))) + _ROUNDING * width
     return Tails(*((small, large) if tilt.t >= 0 else (large, small)), error)

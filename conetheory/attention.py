@@ -26,6 +26,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from conetheory._arrays import as_array, as_count, as_nonnegative, as_positive
+from conetheory._token_kernel import as_kernel
 from conetheory.dual import dual_activation
 
 __all__ = [
@@ -56,21 +57,12 @@ class AttentionKernel:
     stderr: np.ndarray
 
 
-def _as_kernel(kernel: ArrayLike) -> np.ndarray:
-    array = as_array("kernel", kernel)
-    if array.ndim != 4 or array.shape[:2] != array.shape[2:] or array.size == 0:
-        raise ValueError(f"`kernel` must have shape (n, T, n, T), got shape {array.shape}.")
-    scale = float(np.max(np.abs(array)))
-    if not np.max(np.abs(array - array.transpose(2, 3, 0, 1))) <= 1e-12 * scale:
-        raise ValueError("`kernel` must be symmetric, got one that differs from its transpose.")
-    return array
-
-
 def _attended(tokens: int, mask: ArrayLike | None) -> np.ndarray:
     """Return the mask of shape (T, T) as booleans, all True without one."""
     if mask is None:
         return np.ones((tokens, tokens), dtype=bool)
-    allowed = np.asarray(mask) != 0
+    mask = np.asarray(mask)
+    allowed = mask if mask.dtype == bool else as_array("mask", mask) != 0
     if allowed.shape != (tokens, tokens):
         raise ValueError(f"`mask` must have shape {(tokens, tokens)}, got shape {allowed.shape}.")
     if not np.all(allowed.any(axis=1)):
@@ -109,7 +101,7 @@ def average_pool(kernel: ArrayLike) -> Float[np.ndarray, "n n"]:
     array([[0.5, 0. ],
            [0. , 0.5]])
     """
-    return _as_kernel(kernel).mean(axis=(1, 3))
+    return as_kernel(kernel).mean(axis=(1, 3))
 
 
 def uniform_attention(
@@ -146,7 +138,7 @@ def uniform_attention(
     array([[0.5, 0.5],
            [0.5, 0.5]])
     """
-    kernel = _as_kernel(kernel)
+    kernel = as_kernel(kernel)
     allowed = _attended(kernel.shape[1], mask)
     weights = allowed / allowed.sum(axis=1, keepdims=True)
     return float(as_positive("value_w2", value_w2)) * np.einsum("si,aibj,tj->asbt", weights, kernel, weights)
@@ -199,24 +191,25 @@ def many_head_attention(
     >>> bool(np.all(np.abs(found.value - exact) <= 5 * found.stderr + 1e-12))
     True
     """
-    kernel = _as_kernel(kernel)
+    kernel = as_kernel(kernel)
     n, tokens = kernel.shape[:2]
     allowed, rng = _attended(tokens, mask), np.random.default_rng(rng)
     factor = _factor(kernel) * float(as_nonnegative("logit_w2", logit_w2)) ** 0.25
     n_samples, rank = as_count("n_samples", n_samples, minimum=2), factor.shape[2]
-    total, square = np.zeros(kernel.shape), np.zeros(kernel.shape)
+    average = _head_kernels(np.zeros((1, n, tokens, tokens)), kernel, allowed)[0]
+    total, square = np.zeros(kernel.shape), np.zeros(kernel.shape)  # of deviations from it: small logits lose no digit
     left = n_samples
     while left:
         block = min(left, max(1, _BLOCK // (rank * rank + (n * tokens) ** 2)))
         logits = factor @ rng.standard_normal((block, 1, rank, rank)) @ factor.transpose(0, 2, 1)
-        heads = (_head_kernels(logits, kernel, allowed) + _head_kernels(-logits, kernel, allowed)) / 2
+        heads = (_head_kernels(logits, kernel, allowed) + _head_kernels(-logits, kernel, allowed)) / 2 - average
         total += heads.sum(axis=0)
         square += np.einsum("h...,h...->...", heads, heads)
         left -= block
     mean = total / n_samples
     variance = np.maximum(square / n_samples - mean**2, 0.0) / (n_samples - 1)
     value_w2 = float(as_positive("value_w2", value_w2))
-    return AttentionKernel(value=value_w2 * mean, stderr=value_w2 * np.sqrt(variance))
+    return AttentionKernel(value=value_w2 * (average + mean), stderr=value_w2 * np.sqrt(variance))
 
 
 def _factor(kernel: np.ndarray) -> np.ndarray:
@@ -275,7 +268,7 @@ def two_token_attention(
     array([[0.636838, 0.5     ],
            [0.5     , 0.636838]])
     """
-    kernel = _as_kernel(kernel)
+    kernel = as_kernel(kernel)
     if kernel.shape[1] != 2:
         raise ValueError(f"`kernel` must have two tokens, got {kernel.shape[1]}.")
     _factor(kernel)
@@ -334,7 +327,7 @@ def small_logit_attention(kernel: ArrayLike, *, logit_w2: float, value_w2: float
     array([[0.525, 0.5  ],
            [0.5  , 0.525]])
     """
-    kernel = _as_kernel(kernel)
+    kernel = as_kernel(kernel)
     omega, tokens = float(as_nonnegative("logit_w2", logit_w2)), kernel.shape[1]
     rows, columns = kernel.mean(axis=3, keepdims=True), kernel.mean(axis=1, keepdims=True)
     average = kernel.mean(axis=(1, 3), keepdims=True)

@@ -88,8 +88,8 @@ def jakub_nica_mean(theta: ArrayLike, width: int) -> Float[np.ndarray, "..."] | 
 
     Notes
     -----
-    Right to first order in 1/n; `jakub_nica_mean_error` is what it misses next, about :math:`-90/n^2` at small
-    angles. Source: [1]_, Theorem 1.
+    Right to first order in 1/n, so of use at widths well above 10; `jakub_nica_mean_error` is what it misses next,
+    about :math:`-90/n^2` at small angles. Source: [1]_, Theorem 1.
 
     Examples
     --------

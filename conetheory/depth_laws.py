@@ -28,6 +28,7 @@ __all__ = ["CriticalDecay", "cone_amplitude", "critical_decay", "depth_to_cone",
 _KINK = 1e-6  # a jump of the derivative below this share of its root mean square is rounding
 _MOST_LAYERS = 200_000
 _SETTLED = 1e-11  # relative change of a layer below which the state is taken for its limit
+_DEAD = 1e-100  # mean square that stands for 0
 _ABEL = (0.6 * np.pi**2 + 1.0, 0.9375 - 0.45 * np.pi**2)  # docs/theory.md, 11.10
 _FLAT = 500.0  # y = 3 pi / theta from which the Abel function is good to 1e-7
 
@@ -77,7 +78,7 @@ def depth_to_cone(
     Raises
     ------
     ValueError, TypeError, ConvergenceError
-        As `conetheory.meanfield.cone_curve`; ConvergenceError also after 200000 layers.
+        As `conetheory.meanfield.layer_map`; ConvergenceError also after 200000 layers.
 
     Notes
     -----
@@ -95,12 +96,12 @@ def depth_to_cone(
         raise ValueError(f"`angle` must lie in (0, pi], got {angle!r}.")
     target = 2.0 * np.sin(0.5 * angle) ** 2
     q, eps = float(as_positive("q0", q0)), 1.0 - float(as_cosine("rho0", rho0))
-    variances = _variances(sigma_w2, sigma_b2)
+    phi, variances = resolve(activation), _variances(sigma_w2, sigma_b2)
     for layer in range(_MOST_LAYERS):
         if eps <= target:
             return float(layer)
-        new_q, new_eps = (float(value) for value in _step(activation, q, eps, *variances))
-        if abs(new_q - q) <= _SETTLED * q and abs(new_eps - eps) <= _SETTLED * eps:
+        new_q, new_eps = (float(value) for value in _step(phi, q, eps, *variances))
+        if abs(new_eps - eps) <= _SETTLED * eps and _moves_no_cosine(phi, q, new_q, variances[1]):
             return np.inf
         q, eps = new_q, new_eps
     raise ConvergenceError(
@@ -108,6 +109,13 @@ def depth_to_cone(
         value=float(_MOST_LAYERS),
         error=np.inf,
     )
+
+
+def _moves_no_cosine(phi: Activation, q: float, new_q: float, sigma_b2: float) -> bool:
+    """Whether mean squares from `q` to `new_q` and on leave a cosine that has settled where it is."""
+    if phi.degree is not None and (sigma_b2 == 0 or new_q >= q):  # what a bias does fades as q grows
+        return True
+    return new_q <= _DEAD or abs(new_q - q) <= _SETTLED * q
 
 
 def cone_amplitude(
@@ -138,7 +146,7 @@ def cone_amplitude(
         If the network is not in the ordered phase, or its mean square dies out.
     ValueError, TypeError, ConvergenceError
         As `conetheory.phases.phase`; ConvergenceError also if rounding hides the limit, as for a kink in a function
-        that is not named.
+        that is not named, or if it is not reached in 200000 layers.
 
     Notes
     -----
@@ -161,7 +169,13 @@ def cone_amplitude(
     exact = phi.complement is not None
     wanted, floor = (1e-14, 1e-100) if exact else (1e-9, 1e-13)
     variances, q, amplitude, factor = _variances(sigma_w2, sigma_b2), float(q0), eps, np.inf
-    while eps > floor:
+    for _ in range(_MOST_LAYERS):
+        if not eps > floor:
+            raise ConvergenceError(
+                f"The amplitude under {phi.name} is hidden by rounding.",
+                value=amplitude,
+                error=abs(factor - 1.0) * amplitude,
+            )
         new_q, new_eps = (float(value) for value in _step(phi, q, eps, *variances))
         factor = new_eps / (found.chi_1 * eps)
         amplitude *= factor
@@ -170,7 +184,9 @@ def cone_amplitude(
         if settled and abs(factor - 1.0) <= wanted:
             return amplitude
     raise ConvergenceError(
-        f"The amplitude under {phi.name} is hidden by rounding.", value=amplitude, error=abs(factor - 1.0) * amplitude
+        f"The amplitude under {phi.name} has not settled after {_MOST_LAYERS} layers: chi_1 = {found.chi_1!r}.",
+        value=amplitude,
+        error=np.inf,
     )
 
 

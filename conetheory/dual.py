@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from conetheory._arrays import as_cosine, as_nonnegative, as_positive
+from conetheory._arrays import as_complement, as_cosine, as_nonnegative, as_positive
 from conetheory._dual_interpolation import product_means
 from conetheory._dual_slopes import derivative_from_slope, derivative_from_values
 from conetheory._dual_table import ACTIVATIONS, Activation, pointwise, resolve
@@ -115,8 +115,10 @@ def dual_activation(
     Closed forms, accurate to a few eps of the scale, for linear, relu, leaky_relu, abs, step [1]_, erf, gaussian [4]_,
     gelu [3]_, sin, cos and maxout2 (``docs/theory.md``, 1.7, 1.8 and 8.2 to 8.6). sigmoid, tanh, silu, quick_gelu, elu
     and functions by polar quadrature between the rays u = 0 and v = 0 (1.9), refined until two resolutions agree to
-    1e-13 of the scale; checked against mpmath to 1e-12 for variances from 1e-2 to 100, at any correlation. A feature
-    much narrower than 1/100 of a standard deviation, away from 0, can escape both resolutions. Where more than 32
+    1e-13 of the scale; checked against mpmath to 1e-12 for variances from 1e-2 to 100, at any correlation. Beyond
+    variances of about 1000, where they bend within 1/30 of a standard deviation, these begin to raise ConvergenceError
+    (tanh from about 3000, the others from 1e4 or more), here and in all that rests on this module. A feature much
+    narrower than 1/100 of a standard deviation, away from 0, can escape both resolutions. Where more than 32
     correlations share their variances they are interpolated in arccos(rho) from 33 to 257 quadratures (8.7).
     `quadrature_error` returns the estimate.
 
@@ -159,7 +161,9 @@ def dual_derivative(
     Closed forms where `dual_activation` has one, accurate to a few eps of
     :math:`\sqrt{s_u s_v\,\mathbb{E}\phi'(u)^2\,\mathbb{E}\phi'(v)^2}`; else quadrature as there, of
     :math:`\phi'`. That of a user's function comes from Chebyshev interpolation of its values on each side of 0, jump
-    included (``docs/theory.md``, 8.8), and reproduces the closed forms to 1e-13 of that scale.
+    included (``docs/theory.md``, 8.8), and reproduces the closed forms to :math:`10^{-13} + 10^{-15} r` of that scale
+    at equal variances s, with :math:`r = \sqrt{\mathbb{E}\phi^2/(s\,\mathbb{E}\phi'^2)}`: what rounding of the values
+    leaves of the differences of a nearly constant function.
 
     Source: Price's theorem [5]_; ``docs/theory.md``, 8.1 to 8.8. Over `second_moment` it is, at rho = 1 and equal
     variances, the slope :math:`\chi_1` of the C-map.
@@ -299,7 +303,9 @@ def c_map_complement(
     Notes
     -----
     Relative error below 1e-14 where `dual_activation` has a closed form: every term is of the order of the result
-    (``docs/theory.md``, 8.3 to 8.6). Elsewhere the difference of two values of the activation leaves about
+    (``docs/theory.md``, 8.3 to 8.6). The exception is gelu, of which two terms cancel to a share of
+    :math:`1/\sqrt s` (8.5): :math:`10^{-14} + 3\cdot10^{-16}\sqrt s`. Elsewhere the difference of
+    two values of the activation leaves about
     :math:`10^{-12} + 10^{-15}/\sqrt{x}` at the value x: no digit below :math:`10^{-30}`. Source: ours,
     ``docs/theory.md``, 3.4.
 
@@ -312,17 +318,10 @@ def c_map_complement(
     var = as_positive("var", var)
     if phi.complement is not None:
         form = phi.complement
-        return _in_blocks(lambda e, s: form(_as_complement(e), s), complement, var)
+        return _in_blocks(lambda e, s: form(as_complement("complement", e), s), complement, var)
     if not np.all(second_moment(phi, np.unique(var)) > 0):
         raise ValueError(f"`activation` must not vanish: the second moment of {phi.name} is 0 at some of `var`.")
-    eps, scale = np.broadcast_arrays(_as_complement(complement), np.sqrt(var))
+    eps, scale = np.broadcast_arrays(as_complement("complement", complement), np.sqrt(var))
     theta = 2 * np.arcsin(np.sqrt(eps / 2))
     ratio, _ = difference_ratio(pointwise(phi), theta.ravel(), scale.ravel(), f"({phi.name}(u) - {phi.name}(v))^2")
     return np.minimum(ratio, 2.0).reshape(eps.shape)[()]  # above 2 by rounding only
-
-
-def _as_complement(value: ArrayLike) -> np.ndarray:
-    eps = as_nonnegative("complement", value)
-    if not np.all(eps <= 2):
-        raise ValueError(f"`complement` must lie in [0, 2], got {float(eps[~(eps <= 2)].flat[0])}.")
-    return eps

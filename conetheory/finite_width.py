@@ -93,7 +93,8 @@ def cosine_mean_correction(rho: ArrayLike) -> Float[np.ndarray, "..."] | np.floa
 
     Notes
     -----
-    Ours; `docs/theory.md`, 1b.3. Accurate relative to :math:`1 - \rho` near 1.
+    The next term is :math:`O(d^{-2})`: use widths well above 10, and :math:`d(\pi - \theta)` too. Ours;
+    `docs/theory.md`, 1b.3. Accurate relative to :math:`1 - \rho` near 1.
 
     Examples
     --------
@@ -126,7 +127,8 @@ def cosine_variance(rho: ArrayLike) -> Float[np.ndarray, "..."] | np.float64:
 
     Notes
     -----
-    Ours; `docs/theory.md`, 1b.2. Accurate relative to its size at both ends.
+    The next term is :math:`O(d^{-2})`: use widths well above 10, and :math:`d(\pi - \theta)` too. Ours;
+    `docs/theory.md`, 1b.2. Accurate relative to its size at both ends.
 
     Examples
     --------

@@ -190,7 +190,8 @@ def q_fixed_point(
     -----
     The next fixed point in the direction of the first step, which is the limit wherever
     :math:`\phi(x)^2 + \phi(-x)^2` does not decrease in x > 0: then so is the map of mean squares (``docs/theory.md``,
-    11.1). The search goes in steps of a factor 1.5, from 1e-9 (with neither bias nor :math:`\phi(0)`) to 1e10.
+    11.1). The search goes in steps of a factor 1.5, from 1e-9 (with neither bias nor :math:`\phi(0)`) to 1e10; without
+    a closed form (`conetheory.dual.dual_activation`) it fails beyond a few thousand, by ConvergenceError.
     Relative error about :math:`10^{-13}/|1 - \chi_q|`. Source: [1]_, eq. (3).
 
     Examples

@@ -21,9 +21,14 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from conetheory._arrays import as_cosine, as_count, as_nonnegative, as_positive
+from conetheory._dual_table import resolve
 from conetheory.dual import Activation, c_map_complement, second_moment
+from conetheory.errors import ConvergenceError
 
 __all__ = ["ConeCurve", "LayerState", "cone_curve", "layer_map", "mean_with_diagonal", "relu_unit_norm_recursion"]
+
+
+_LEAST = 1e-280  # a variance below which squares of the values underflow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,7 +54,8 @@ class ConeCurve:
     Attributes
     ----------
     q : ndarray, shape (depth + 1,)
-        Mean square of a unit.
+        Mean square of a unit; far from criticality it may underflow to 0 or overflow to inf under a homogeneous
+        activation, which harms the cosines in nothing.
     rho : ndarray, shape (depth + 1,)
         Cosine of two points.
     complement : ndarray, shape (depth + 1,)
@@ -61,10 +67,32 @@ class ConeCurve:
     complement: np.ndarray
 
 
-def _step(activation, q, complement, sigma_w2: float, sigma_b2: float):
+def _step(activation: str | Callable | Activation, q, complement, sigma_w2: float, sigma_b2: float):
     """Return q and 1 - rho after one layer; the shared bias enters 1 - rho through the factor sigma_w2 q / k alone."""
-    k = sigma_w2 * q + sigma_b2
-    return second_moment(activation, k), c_map_complement(activation, sigma_w2 * q / k * complement, var=k)
+    phi = resolve(activation)
+    with np.errstate(over="ignore"):
+        kept = np.multiply(sigma_w2, q)
+        k = kept + sigma_b2
+        if phi.degree is not None:  # the C-map knows no scale: not even a mean square of 0 or inf stops the cosine
+            lone = np.isinf(k) if sigma_b2 > 0 else True
+            share = np.where(lone, 1.0, kept / np.where(lone, 1.0, k))
+            return second_moment(phi, 1.0) * k**phi.degree, c_map_complement(phi, share * complement)
+    if not np.all((k > _LEAST) & (k < np.inf)):
+        raise _out_of_range(phi, k)
+    with np.errstate(over="ignore", invalid="ignore"):
+        after = second_moment(phi, k), c_map_complement(phi, kept / k * complement, var=k)
+    if not np.all(np.isfinite(after[1])):
+        raise _out_of_range(phi, k)
+    return after
+
+
+def _out_of_range(phi: Activation, k) -> ConvergenceError:
+    return ConvergenceError(
+        f"The mean square under {phi.name} has left the range of floats: a pre-activation has the variance "
+        f"{float(np.max(k)):.6g}.",
+        value=float(np.max(k)),
+        error=np.inf,
+    )
 
 
 def layer_map(
@@ -101,7 +129,9 @@ def layer_map(
     Raises
     ------
     ValueError, TypeError, ConvergenceError
-        If an argument is out of range, the activation vanishes, or its quadrature fails (`conetheory.dual`).
+        If an argument is out of range, the activation vanishes, or its quadrature fails (`conetheory.dual`: without a
+        closed form that is so beyond variances of a few thousand); ConvergenceError also if the variance of a
+        pre-activation leaves the range of floats, unless the activation is homogeneous.
 
     Notes
     -----

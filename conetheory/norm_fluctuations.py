@@ -11,6 +11,7 @@ References
 """
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,7 @@ __all__ = ["LogNormLaw", "log_norm_law", "log_norm_variance_first_order", "squar
 _SMALLEST_FACTOR = 1e-17  # of the characteristic function: the rest of the integral is below the rounding
 _BLOCK = 64  # frequencies computed at a time
 _MOST_BLOCKS = 256
+_LARGEST_LOG = math.log(sys.float_info.max)
 _PERIOD = 40.0  # standard deviations after which the inverted law repeats itself
 
 
@@ -193,12 +195,13 @@ def square_norm_moment(order: int, widths: Sequence[int], *, sigma_w2: float = 2
     Returns
     -------
     float
-        1 for k = 1 and :math:`\prod_l(1 + 5/d_l)` for k = 2 at `sigma_w2` 2; relative error about 1e-14.
+        1 for k = 1 and :math:`\prod_l(1 + 5/d_l)` for k = 2 at `sigma_w2` 2; relative error a few eps at
+        small orders, 1e-12 at order 100.
 
     Raises
     ------
     ValueError, TypeError
-        If an argument is outside its domain.
+        If an argument is outside its domain, or the moment larger than the largest float.
 
     Notes
     -----
@@ -212,8 +215,12 @@ def square_norm_moment(order: int, widths: Sequence[int], *, sigma_w2: float = 2
     order, widths = as_count("order", order), _as_widths(widths)
     sigma_w2, total = float(as_positive("sigma_w2", sigma_w2)), 0.0
     for width in widths:
-        counts = np.arange(width + 1)
-        logs = log_active_weights(width, counts) + order * math.log(2 * sigma_w2 / width)
-        rising = np.prod(counts[:, None] / 2 + np.arange(order), axis=1)
-        total += math.log(float(np.exp(logs) @ rising))
+        counts = np.arange(1, width + 1)  # a dead layer adds 0
+        logs = log_active_weights(width, counts)
+        rising = sum((np.log(counts / 2 + j) for j in range(order)), start=np.zeros(width))
+        largest, share = float(np.max(logs + rising)), -math.expm1(-width * math.log(2.0))
+        mean = float(np.exp(logs + rising - largest).sum() / np.exp(logs).sum()) * share
+        total += largest + math.log(mean) + order * math.log(2 * sigma_w2 / width)
+    if total > _LARGEST_LOG:
+        raise ValueError(f"`order` {order} is too large for these `widths`: the moment, e^{total:.6g}, is not a float.")
     return math.exp(total)

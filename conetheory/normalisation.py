@@ -16,16 +16,15 @@ References
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
-from numpy.polynomial.legendre import leggauss
 from numpy.typing import ArrayLike
 
-from conetheory._arrays import as_array, as_nonnegative, as_positive
-from conetheory.dual import Activation, activation_function, c_map_complement, dual_activation, second_moment
-from conetheory.errors import ConvergenceError
+from conetheory._arrays import as_array, as_complement, as_nonnegative, as_positive
+from conetheory._dual_table import pointwise, resolve
+from conetheory._quadrature import line_mean
+from conetheory.dual import Activation, c_map_complement, dual_activation, second_moment
 
 __all__ = [
     "PairState",
@@ -37,9 +36,11 @@ __all__ = [
     "sum_complement",
 ]
 
-_REACH = 14.0  # standard deviations; the Gaussian weight there is 3e-43
-_ORDER = 16  # Gauss points a panel
-_ACCEPTED = 1e-10
+_CONSTANT = 1e-30  # share of the variance in the mean square that rounding alone can give
+_SPLIT = 2.0**27 + 1  # halves the digits of a float64
+_TINY = 1e-280  # a product above it has all its digits
+
+_Real = np.ndarray | np.float64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -76,7 +77,7 @@ class PairState:
         arrays = {
             "var_u": as_positive("var_u", self.var_u),
             "var_v": as_positive("var_v", self.var_v),
-            "complement": _as_complement("complement", self.complement),
+            "complement": as_complement("complement", self.complement),
             "mean_u": as_array("mean_u", self.mean_u),
             "mean_v": as_array("mean_v", self.mean_v),
         }
@@ -96,7 +97,7 @@ class PairState:
     @property
     def cosine_complement(self) -> np.ndarray | np.float64:
         """1 - the cosine of the points themselves, without cancellation."""
-        opposite = np.where(np.multiply(self.mean_u, self.mean_v) < 0, 2.0, 0.0)
+        opposite = np.where(np.sign(self.mean_u) * np.sign(self.mean_v) < 0, 2.0, 0.0)
         return sum_complement(
             (self.var_u, self.var_v, self.complement), (np.square(self.mean_u), np.square(self.mean_v), opposite)
         )
@@ -105,13 +106,6 @@ class PairState:
     def cosine(self) -> np.ndarray | np.float64:
         """Cosine of the points themselves."""
         return 1 - self.cosine_complement
-
-
-def _as_complement(name: str, value: ArrayLike) -> np.ndarray:
-    array = as_nonnegative(name, value)
-    if not np.all(array <= 2):
-        raise ValueError(f"`{name}` must lie in [0, 2], got {float(array[~(array <= 2)].flat[0])}.")
-    return array
 
 
 def sum_complement(first: tuple, second: tuple) -> Float[np.ndarray, "..."] | np.float64:
@@ -131,8 +125,8 @@ def sum_complement(first: tuple, second: tuple) -> Float[np.ndarray, "..."] | np
     Returns
     -------
     ndarray or float64, shape (...)
-        A sum of terms of one sign: relative error a few eps where :math:`p_u r_v = p_v r_u`; elsewhere a few eps over
-        the root of the value, which is what rounding the mean squares does.
+        A sum of terms of one sign, relative error a few eps: the root of the last comes from
+        :math:`p_u r_v - p_v r_u`, which is computed from exact products.
 
     Raises
     ------
@@ -150,13 +144,46 @@ def sum_complement(first: tuple, second: tuple) -> Float[np.ndarray, "..."] | np
     """
     p_u, p_v, eps = (check("first", x) for check, x in zip(_CHECKS, first, strict=True))
     r_u, r_v, eta = (check("second", x) for check, x in zip(_CHECKS, second, strict=True))
-    norm = np.sqrt(as_positive("first + second", p_u + r_u) * as_positive("first + second", p_v + r_v))
-    p, r = np.sqrt(p_u * p_v), np.sqrt(r_u * r_v)
-    turn = (np.sqrt(p_u * r_v) - np.sqrt(p_v * r_u)) ** 2
+    p_u, r_u = _same_scale(p_u, r_u)
+    p_v, r_v = _same_scale(p_v, r_v)
+    norm = _root(as_positive("first + second", p_u + r_u), as_positive("first + second", p_v + r_v))
+    p, r = _root(p_u, p_v), _root(r_u, r_v)
+    across = _root(p_u, r_v) + _root(p_v, r_u)
+    turn = np.divide(_determinant(p_u, r_u, p_v, r_v), across, out=np.zeros(across.shape), where=across > 0) ** 2
     return np.minimum((p * eps + r * eta + turn / (norm + p + r)) / norm, 2.0)  # above 2 by rounding only
 
 
-_CHECKS = (as_nonnegative, as_nonnegative, _as_complement)
+_CHECKS = (as_nonnegative, as_nonnegative, as_complement)
+
+
+def _same_scale(p: _Real, r: _Real) -> tuple[_Real, _Real]:
+    """Return both divided by one power of two, which brings the greater to [1/2, 1)."""
+    exponent = -np.frexp(np.maximum(p, r))[1]
+    return np.ldexp(p, exponent), np.ldexp(r, exponent)
+
+
+def _root(x: _Real, y: _Real) -> np.ndarray:
+    """Return the root of xy, for numbers of at most order 1 whose product may underflow."""
+    product = x * y
+    return np.where(product > _TINY, np.sqrt(product), np.sqrt(x) * np.sqrt(y))
+
+
+def _determinant(a: _Real, b: _Real, c: _Real, d: _Real) -> _Real:
+    """Return ad - bc to a few eps of itself (Dekker's products), for numbers of order 1."""
+    plus, minus = a * d, b * c
+    return (plus - minus) + (_rounded_off(a, d, plus) - _rounded_off(b, c, minus))
+
+
+def _rounded_off(x: _Real, y: _Real, product: _Real) -> _Real:
+    """Return xy - `product` exactly, `product` the rounded xy."""
+    (x_high, x_low), (y_high, y_low) = _halves(x), _halves(y)
+    return ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
+
+
+def _halves(x: _Real) -> tuple[_Real, _Real]:
+    scaled = x * _SPLIT
+    high = scaled - (scaled - x)
+    return high, x - high
 
 
 def dense(state: PairState, *, sigma_w2: float = 1.0, sigma_b2: float = 0.0) -> PairState:
@@ -186,7 +213,8 @@ def dense(state: PairState, *, sigma_w2: float = 1.0, sigma_b2: float = 0.0) -> 
 
     Notes
     -----
-    Relative error of the complement a few eps. Source: [1]_, eq. (4); without cancellation: ``docs/theory.md``, 9.2.
+    Relative error of the complement a few eps, given the mean squares (those of points with means are rounded).
+    Source: [1]_, eq. (4); without cancellation: ``docs/theory.md``, 9.2.
 
     Examples
     --------
@@ -194,7 +222,8 @@ def dense(state: PairState, *, sigma_w2: float = 1.0, sigma_b2: float = 0.0) -> 
     0.5
     """
     weight, bias = float(as_positive("sigma_w2", sigma_w2)), float(as_nonnegative("sigma_b2", sigma_b2))
-    complement = sum_complement((weight * state.q_u, weight * state.q_v, state.cosine_complement), (bias, bias, 0.0))
+    ratio = bias / weight  # of one weight, and so not rounded with the mean squares
+    complement = sum_complement((state.q_u, state.q_v, state.cosine_complement), (ratio, ratio, 0.0))
     return PairState(var_u=weight * state.q_u + bias, var_v=weight * state.q_v + bias, complement=complement)
 
 
@@ -202,7 +231,7 @@ def activate(state: PairState, activation: str | Callable | Activation) -> PairS
     r"""Activation of Gaussian pre-activations; its mean goes to the means, the rest to variances and complement.
 
     .. math:: s' = \mathbb{E}\phi(\sqrt{s} z)^2 - m'^2, \quad m' = \mathbb{E}\phi(\sqrt{s} z), \qquad
-              \epsilon' = \frac{1 - c_s(1 - \epsilon)}{1 - m'^2 / \mathbb{E}\phi^2} \quad (s_u = s_v)
+              \epsilon' = \frac{1 - c_s(1 - \epsilon)}{1 - c_s(0)} \quad (s_u = s_v)
 
     Parameters
     ----------
@@ -223,8 +252,9 @@ def activate(state: PairState, activation: str | Callable | Activation) -> PairS
 
     Notes
     -----
-    At equal variances the complement is as accurate as `conetheory.dual.c_map_complement`; at unequal ones it is a
-    difference, of absolute error about 1e-15 (closed form) or 1e-12 (quadrature). Source: [1]_ and, for the centred
+    :math:`s' = (1 - c_s(0))\,\mathbb{E}\phi^2` without a difference: variances, and at equal variances the complement,
+    are as accurate as `conetheory.dual.c_map_complement`. At unequal ones the complement is a difference, of absolute
+    error about 1e-15 (closed form) or 1e-12 (quadrature) over :math:`1 - c_s(0)`. Source: [1]_ and, for the centred
     C-map, [2]_; ``docs/theory.md``, 9.3.
 
     Examples
@@ -235,19 +265,25 @@ def activate(state: PairState, activation: str | Callable | Activation) -> PairS
     """
     if np.any(np.asarray(state.mean_u)) or np.any(np.asarray(state.mean_v)):
         raise ValueError(f"`state` must have means 0, as behind a dense layer, got {state.mean_u} and {state.mean_v}.")
-    mean_u, mean_v = (activation_mean(activation, s) for s in (state.var_u, state.var_v))
-    square_u, square_v = (second_moment(activation, s) for s in (state.var_u, state.var_v))
-    var_u, var_v = square_u - mean_u**2, square_v - mean_v**2
-    if not (np.all(var_u > 1e-14 * square_u) and np.all(var_v > 1e-14 * square_v)):
-        raise ValueError("`activation` must not be constant: centred it has no direction.")
-    if np.array_equal(state.var_u, state.var_v):
+    same = np.array_equal(state.var_u, state.var_v)
+    mean_u, var_u, share = _centred(activation, state.var_u)
+    mean_v, var_v, _ = (mean_u, var_u, share) if same else _centred(activation, state.var_v)
+    if same:
         raw = c_map_complement(activation, state.complement, var=state.var_u)
-        complement = np.minimum(raw * square_u / var_u, 2.0)  # above 2 by rounding only
+        complement = np.minimum(raw / share, 2.0)  # above 2 by rounding only
     else:
         cosine = np.clip(1 - np.asarray(state.complement), -1, 1)
         product = dual_activation(activation, cosine, var_u=state.var_u, var_v=state.var_v) - mean_u * mean_v
-        complement = np.clip(1 - product / np.sqrt(var_u * var_v), 0.0, 2.0)  # outside by rounding only
+        complement = np.clip(1 - product / (np.sqrt(var_u) * np.sqrt(var_v)), 0.0, 2.0)  # outside by rounding only
     return PairState(var_u=var_u, var_v=var_v, complement=complement, mean_u=mean_u, mean_v=mean_v)
+
+
+def _centred(activation: str | Callable | Activation, var: ArrayLike) -> tuple[_Real, _Real, _Real]:
+    """Return mean and variance of the activation, and the share of the variance in its mean square."""
+    share = c_map_complement(activation, 1.0, var=var)
+    if not np.all(share > _CONSTANT):
+        raise ValueError("`activation` must not be constant: centred it has no direction.")
+    return activation_mean(activation, var), share * second_moment(activation, var), share
 
 
 def activation_mean(activation: str | Callable | Activation, var: ArrayLike) -> Float[np.ndarray, "..."] | np.float64:
@@ -263,7 +299,7 @@ def activation_mean(activation: str | Callable | Activation, var: ArrayLike) -> 
     Returns
     -------
     ndarray or float64, shape (...)
-        The mean: :math:`\sqrt{s/2\pi}` for relu.
+        The mean: :math:`\sqrt{s/2\pi}` for relu, :math:`\sqrt{s/\pi}` for maxout2.
 
     Raises
     ------
@@ -274,34 +310,18 @@ def activation_mean(activation: str | Callable | Activation, var: ArrayLike) -> 
 
     Notes
     -----
-    Composite Gauss-Legendre rules on both half lines, at two resolutions: about 1e-14 of the root mean square.
+    Composite Gauss-Legendre rules on both half lines (``docs/theory.md``, 1.9): about 1e-14 of the root mean square.
 
     Examples
     --------
     >>> bool(abs(activation_mean("relu", 2 * np.pi) - 1) < 1e-13)
     True
     """
-    phi, var = activation_function(activation), as_nonnegative("var", var)
-    value = np.empty(var.shape)
-    for i in np.ndindex(var.shape):
-        coarse, fine = (
-            float(weights @ phi(np.sqrt(var[i]) * z)) for z, weights in (_normal_rule(16), _normal_rule(32))
-        )
-        error, scale = abs(fine - coarse), float(np.sqrt(second_moment(activation, var[i])))
-        if not error <= _ACCEPTED * scale:
-            raise ConvergenceError(f"The mean of the activation is known to {error:.1e} only.", value=fine, error=error)
-        value[i] = fine
-    return value[()]
-
-
-@lru_cache
-def _normal_rule(panels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return nodes and weights for a standard normal, on both half lines, denser towards a kink or a jump at 0."""
-    x, w = leggauss(_ORDER)
-    t = ((np.arange(panels)[:, None] + (x + 1) / 2) / panels).ravel()
-    z = _REACH * t**3
-    weights = np.tile(w / (2 * panels), panels) * 3 * _REACH * t * t * np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
-    return np.concatenate([-z, z]), np.tile(weights / (2 * weights.sum()), 2)
+    phi, var = resolve(activation), as_nonnegative("var", var)
+    if phi.name == "maxout2" and phi.function is None:
+        return np.sqrt(var / np.pi)[()]  # E max(z, z') = E|z - z'|/2
+    value, _ = line_mean(pointwise(phi), np.sqrt(var).ravel(), phi.name)
+    return value.reshape(var.shape)[()]
 
 
 def rms_norm(state: PairState) -> PairState:

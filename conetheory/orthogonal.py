@@ -12,20 +12,18 @@ References
    Linear Neural Networks", ICLR 2014, arXiv:1312.6120 (orthogonal initialisation).
 """
 
-from functools import lru_cache
-
 import numpy as np
 from jaxtyping import Float
-from numpy.polynomial.legendre import leggauss
 from numpy.typing import ArrayLike
 
 from conetheory._arrays import as_array, as_cosine, as_nonnegative
+from conetheory._quadrature import _sector_panels
 from conetheory.errors import ConvergenceError
 from conetheory.finite_width import cosine_variance
 
 __all__ = ["orthogonal_cosine_variance", "orthogonal_failure_probability", "orthogonal_failure_rate"]
 
-_PANELS, _ORDER = 12, 16  # of each of the three sectors
+_PANELS = 12  # of each of the three sectors
 _STEPS = 60  # of Newton's method; about ten are usual
 _NO_ASPECT = 1e-16  # the rate is that of aspect 0 to a relative error of this size
 _SMALL = 1e-13  # relative decrease that one more step could bring
@@ -179,14 +177,6 @@ def _layer(cosine: ArrayLike, aspect: ArrayLike) -> tuple[np.ndarray, np.ndarray
     return cosine, aspect
 
 
-@lru_cache
-def _graded_rule() -> tuple[np.ndarray, np.ndarray]:
-    """Return nodes and weights on [0, 1], denser towards both ends, where a strong tilt is steepest."""
-    x, w = leggauss(_ORDER)
-    t = ((np.arange(_PANELS)[:, None] + (x + 1) / 2) / _PANELS).ravel()
-    return t * t * (3 - 2 * t), np.tile(w / (2 * _PANELS), _PANELS) * 6 * t * (1 - t)
-
-
 class _Tilt:
     """The tilted law that makes failure typical: angles measured from the bisector of the two inputs, half a circle.
 
@@ -197,7 +187,7 @@ class _Tilt:
     def __init__(self, cosine: float, aspect: float) -> None:
         self.cosine, self.aspect = cosine, aspect
         theta = 2 * np.arctan2(np.sqrt(1 - cosine), np.sqrt(1 + cosine))
-        x, w = _graded_rule()
+        x, w = _sector_panels(_PANELS)
         edges = np.array([0.0, (np.pi - theta) / 2, (np.pi + theta) / 2])
         widths = np.array([(np.pi - theta) / 2, theta, (np.pi - theta) / 2])
         alpha = edges[:, None] + widths[:, None] * x

@@ -119,7 +119,8 @@ def phase(
 
     Notes
     -----
-    Source: [1]_, [2]_; ``docs/theory.md``, 11.3 and 11.4.
+    Without a closed form (`dual_activation`) variances have to stay below a few thousand. Source: [1]_, [2]_;
+    ``docs/theory.md``, 11.3 and 11.4.
 
     Examples
     --------
@@ -222,7 +223,8 @@ def critical_sigma_w2(activation: str | Callable | Activation, sigma_b2: float) 
     Raises
     ------
     ValueError
-        If no network with a fixed point k between 1e-6 and 1e6 is critical at that bias: ReLU with a bias.
+        If no network with a fixed point k between 1e-6 and 1e6 is critical at that bias: ReLU with a bias. Without a
+        closed form (`dual_activation`) ConvergenceError takes its place if the search gets beyond a few thousand.
     ValueError, TypeError, ConvergenceError
         As `critical_point`.
 

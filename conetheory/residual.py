@@ -14,6 +14,7 @@ References
 .. [2] R. Xiong et al., "On Layer Normalization in the Transformer Architecture", ICML 2020, arXiv:2002.04745.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -27,7 +28,7 @@ __all__ = ["add", "branch_slope", "mlp", "post_norm_block", "pre_norm_block", "r
 
 Layer = Callable[[PairState], PairState]
 
-_NEAR = 1e-14  # the complement at which a slope at 0 is read off
+_NEAR, _NEARER = 1e-14, 1e-18  # the complements at which a slope at 0 is read off
 
 
 def add(stream: PairState, branch: PairState) -> PairState:
@@ -44,7 +45,7 @@ def add(stream: PairState, branch: PairState) -> PairState:
     Returns
     -------
     PairState
-        The sum; relative error of the complement a few eps.
+        The sum; relative error of the complement a few eps, as `conetheory.normalisation.sum_complement`.
 
     Notes
     -----
@@ -219,6 +220,8 @@ def branch_slope(branch: Layer) -> float:
     -------
     float
         :math:`\lim_{\epsilon \to 0} (1 - \rho_f)/\epsilon`, read off at :math:`\epsilon = 10^{-14}`: to about 1e-6.
+        Infinite where the ratio grows by more than 1 % from there to :math:`10^{-18}`, as behind an activation that
+        jumps.
 
     Notes
     -----
@@ -229,5 +232,11 @@ def branch_slope(branch: Layer) -> float:
     --------
     >>> round(branch_slope(lambda state: mlp(state, "relu", sigma_b2=1.0)), 6)
     0.5
+    >>> branch_slope(lambda state: mlp(state, "step"))
+    inf
     """
-    return float(branch(PairState(var_u=1.0, var_v=1.0, complement=_NEAR)).cosine_complement) / _NEAR
+    slope, nearer = (
+        float(branch(PairState(var_u=1.0, var_v=1.0, complement=eps)).cosine_complement) / eps
+        for eps in (_NEAR, _NEARER)
+    )
+    return math.inf if nearer > 1.01 * slope else slope

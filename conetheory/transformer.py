@@ -18,7 +18,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from conetheory._arrays import as_array, as_count, as_nonnegative, as_positive
+from conetheory._arrays import as_count, as_nonnegative, as_positive
+from conetheory._token_kernel import as_token_matrix
 from conetheory.attention import many_head_attention
 from conetheory.dual import Activation, dual_activation
 
@@ -54,16 +55,6 @@ class TransformerCurve:
     between_stderr: np.ndarray
 
 
-def _matrix(kernel: ArrayLike) -> tuple[np.ndarray, tuple[int, ...]]:
-    """Return the kernel as a matrix of all tokens, and its shape."""
-    array = as_array("kernel", kernel)
-    if array.ndim != 4 or array.shape[:2] != array.shape[2:] or array.size == 0:
-        raise ValueError(f"`kernel` must have shape (n, T, n, T), got shape {array.shape}.")
-    matrix = array.reshape(array.shape[0] * array.shape[1], -1)
-    as_positive("kernel (its diagonal)", np.diagonal(matrix))
-    return matrix, array.shape
-
-
 def normalised_kernel(kernel: ArrayLike) -> Float[np.ndarray, "n T n T"]:
     r"""Cosines of all tokens, :math:`K_{ij}/\sqrt{K_{ii}K_{jj}}`: RMSNorm, and LayerNorm where tokens have no mean.
 
@@ -80,16 +71,17 @@ def normalised_kernel(kernel: ArrayLike) -> Float[np.ndarray, "n T n T"]:
     Raises
     ------
     ValueError, TypeError
-        If `kernel` has another shape, or a diagonal entry is not positive.
+        If `kernel` has another shape, is not symmetric, or has a diagonal entry that is not positive or a cosine beyond
+        1 + 1e-10.
 
     Examples
     --------
     >>> float(normalised_kernel(np.full((1, 2, 1, 2), 3.0)).min())
     1.0
     """
-    matrix, shape = _matrix(kernel)
+    matrix, shape = as_token_matrix(kernel)
     root = np.sqrt(np.diagonal(matrix))
-    cosines = np.clip(matrix / np.multiply.outer(root, root), -1, 1)  # outside by rounding only
+    cosines = np.clip(matrix / root[:, None] / root, -1, 1)  # outside by rounding only
     np.fill_diagonal(cosines, 1.0)
     return cosines.reshape(shape)
 
@@ -152,7 +144,7 @@ def mlp_kernel(
     Raises
     ------
     ValueError, TypeError, ConvergenceError
-        As `conetheory.dual.dual_activation`; also for a kernel of another shape.
+        As `conetheory.dual.dual_activation` and `normalised_kernel`.
 
     Examples
     --------
@@ -160,12 +152,11 @@ def mlp_kernel(
     array([[1.     , 0.31831],
            [0.31831, 1.     ]])
     """
-    matrix, shape = _matrix(kernel)
+    matrix, shape = as_token_matrix(kernel)
     covariance = float(as_positive("sigma_w2", sigma_w2)) * matrix + float(as_nonnegative("sigma_b2", sigma_b2))
     upper = np.triu_indices(len(matrix))
-    var = np.diagonal(covariance)
-    scale = np.sqrt(var[upper[0]] * var[upper[1]])
-    rho = np.clip(covariance[upper] / scale, -1, 1)  # outside by rounding only
+    var, root = np.diagonal(covariance), np.sqrt(np.diagonal(covariance))
+    rho = np.clip((covariance / root[:, None] / root)[upper], -1, 1)  # outside by rounding only
     after = np.empty_like(matrix)
     after[upper] = dual_activation(activation, rho, var_u=var[upper[0]], var_v=var[upper[1]])
     after.T[upper] = after[upper]
@@ -216,7 +207,7 @@ def transformer_block(
     >>> token_cosines(transformer_block(np.eye(4).reshape(2, 2, 2, 2), "relu", rng=0))[0] > 0.2
     True
     """
-    stream = _matrix(kernel)[0].reshape(np.shape(kernel))
+    stream = as_token_matrix(kernel)[0].reshape(np.shape(kernel))
     attended = many_head_attention(
         normalised_kernel(stream), logit_w2=logit_w2, value_w2=value_w2, mask=mask, n_samples=n_samples, rng=rng
     )

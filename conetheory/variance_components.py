@@ -22,6 +22,7 @@ from conetheory._arrays import as_array, as_positive
 __all__ = ["ShareInterval", "VarianceShare", "initialisation_share", "share_interval"]
 
 _BLOCK = 1 << 17  # numbers in float64 at a time, unless one model has more
+_RESIDUE = 1e-12  # variance within models, relative to the total, that may be rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +82,17 @@ class ShareInterval:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Sums:
-    """Sums of x_ij·x_i'j' over ordered pairs, by model i and by input j, of the features less their mean.
+    """Sums of x_ij·x_i'j' over ordered pairs, by model i and by input j, of the features less their mean, over
+    4^exponent.
 
-    ``same`` has i = i', j ≠ j'; ``square`` i = i', j = j'; ``cross`` i ≠ i', j ≠ j'.
+    ``same`` has i = i', j ≠ j'; ``square`` i = i', j = j'; ``cross`` i ≠ i', j ≠ j'. ``spread`` is the sum of squares
+    about the mean of each model.
     """
 
     models: int
     inputs: int
+    exponent: int
+    spread: float
     same_model: np.ndarray
     square_model: np.ndarray
     cross_model: np.ndarray
@@ -124,7 +129,8 @@ def initialisation_share(features: ArrayLike) -> VarianceShare:
     -----
     `between` and `within` are unbiased. In mean squares, between = (MS(models) - MS(interaction)) / inputs. The one-way
     analysis of variance, which has MS(within models) in the second place, is too low by Var E[h | input] / inputs when
-    all models see the same inputs. Sums are taken in float64 whatever the type of `features`. Source: ours,
+    all models see the same inputs. Sums are taken in float64 whatever the type of `features`, which are scaled first:
+    the share of features of any size is right, though components may under- or overflow to 0 or inf. Source: ours,
     ``docs/theory.md``, 4.7.
 
     Examples
@@ -139,9 +145,9 @@ def initialisation_share(features: ArrayLike) -> VarianceShare:
     total = between + within
     return VarianceShare(
         share=between / total,
-        between=between,
-        within=within,
-        total=total,
+        between=_scaled(between, sums.exponent),
+        within=_scaled(within, sums.exponent),
+        total=_scaled(total, sums.exponent),
         share_stderr=_jackknife(_shares_without_model(sums)),
     )
 
@@ -192,8 +198,9 @@ def share_interval(features: ArrayLike, *, level: float = 0.95) -> ShareInterval
         raise ValueError(f"`level` must lie in (0, 1), got {level}.")
     sums = _sums(_as_features(features, least_inputs=3))
     between, within = _components(sums)
-    if not within > 0:
-        raise ValueError(f"`features` must vary over the inputs within models, got a variance of {within}.")
+    if not within > _RESIDUE * (between + within):
+        shown = _scaled(within, sums.exponent)
+        raise ValueError(f"`features` must vary over the inputs within models, got a variance of {shown}.")
     share, n = between / (between + within), sums.inputs
     without_model, without_input = _shares_without_model(sums), _shares_without_input(sums)
     has_logarithm = all(np.all(_ratio(values, n) > 0) for values in (share, without_model, without_input))
@@ -239,31 +246,46 @@ def _as_features(features: ArrayLike, *, least_inputs: int) -> np.ndarray:
     return x.reshape(*x.shape[:2], -1)
 
 
-def _blocks(x: np.ndarray, mean: np.ndarray | float = 0.0) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield some models at a time, in float64 and less `mean`, which changes no estimate and saves digits."""
+def _scaled(value: float, exponent: int) -> float:
+    """Return `value` 4^exponent, inf where that overflows."""
+    with np.errstate(over="ignore", under="ignore"):
+        return float(np.ldexp(value, 2 * exponent))
+
+
+def _exponent(x: np.ndarray) -> int:
+    """Return the exponent of the power of 2 above the largest magnitude."""
+    largest = 0.0
+    for _, block in _blocks(x, 0):
+        largest = max(largest, float(np.max(np.abs(as_array("features", block)))))
+    return int(np.frexp(largest)[1])
+
+
+def _blocks(x: np.ndarray, exponent: int, mean: np.ndarray | float = 0.0) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield some models at a time, in float64, over 2^exponent and less `mean`, which changes no share."""
     step = max(1, _BLOCK // x[0].size)
     for start in range(0, len(x), step):
         models = slice(start, start + step)
-        yield models, x[models].astype(np.float64) - mean
+        yield models, np.ldexp(x[models].astype(np.float64), -exponent) - mean
 
 
 def _sums(x: np.ndarray) -> _Sums:
     m, n, dims = x.shape
-    mean = np.zeros(dims)
-    for _, block in _blocks(x):
-        mean += as_array("features", block).sum(axis=(0, 1))
+    exponent, mean, spread = _exponent(x), np.zeros(dims), 0.0
+    for _, block in _blocks(x, exponent):
+        mean += block.sum(axis=(0, 1))
     mean /= m * n
     by_model, by_input = np.empty((m, dims)), np.zeros((n, dims))
     square_model, square_input, overlap_input = np.empty(m), np.zeros(n), np.zeros(n)
-    for models, block in _blocks(x, mean):
+    for models, block in _blocks(x, exponent, mean):
         by_model[models] = block.sum(axis=1)
+        spread += float(np.sum((block - by_model[models][:, None] / n) ** 2))
         by_input += block.sum(axis=0)
         squares = np.einsum("ijk,ijk->ij", block, block)
         square_model[models] = squares.sum(axis=1)
         square_input += squares.sum(axis=0)
         overlap_input += np.einsum("ijk,ik->j", block, by_model[models])
     overlap_model = np.empty(m)
-    for models, block in _blocks(x, mean):
+    for models, block in _blocks(x, exponent, mean):
         overlap_model[models] = np.einsum("ijk,jk->i", block, by_input)
     everything = by_input.sum(axis=0)
     own_model = np.einsum("ik,ik->i", by_model, by_model)
@@ -271,6 +293,8 @@ def _sums(x: np.ndarray) -> _Sums:
     return _Sums(
         models=m,
         inputs=n,
+        exponent=exponent,
+        spread=spread,
         same_model=own_model - square_model,
         square_model=square_model,
         cross_model=by_model @ everything - own_model - overlap_model + square_model,
@@ -286,14 +310,16 @@ def _between_within(same, square, cross, m: int, n: int):
 
 
 def _components(sums: _Sums) -> tuple[float, float]:
-    between, within = _between_within(
+    between, _ = _between_within(
         sums.same_model.sum(), sums.square_model.sum(), sums.cross_model.sum(), sums.models, sums.inputs
     )
+    within = sums.spread / (sums.models * (sums.inputs - 1))  # the same by algebra, and never below 0
     if not between + within > 0:
         raise ValueError(
-            f"`features` must vary over models and inputs, got a total variance of {float(between + within)}."
+            "`features` must vary over models and inputs, got a total variance of "
+            f"{_scaled(between + within, sums.exponent)}."
         )
-    return float(between), float(within)
+    return float(between), within
 
 
 def _shares_without_model(sums: _Sums) -> np.ndarray:

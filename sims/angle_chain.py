@@ -24,6 +24,8 @@ from sims._streams import map_blocks
 
 __all__ = ["AngleChains", "sample_angle_chains", "sample_chains_direct", "sample_shaped_chains"]
 
+_NUMBERS_AT_ONCE = 1 << 16  # weights drawn at a time
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AngleChains:
@@ -210,13 +212,15 @@ def sample_chains_direct(
     inputs[0] = float(as_positive("norm_u", norm_u)), float(as_positive("norm_v", norm_v)) * math.cos(theta0)
     inputs[1, 1] = norm_v * math.sin(theta0)
     rng = np.random.default_rng(rng)
-    for i in range(n):
-        h = inputs
-        energy[i, 0] = np.sum(h * h, axis=0)
+    energy[:, 0] = np.sum(inputs * inputs, axis=0)
+    together = max(1, _NUMBERS_AT_ONCE // width**2)
+    for chains in (slice(i, min(i + together, n)) for i in range(0, n, together)):
+        h = np.broadcast_to(inputs, (chains.stop - chains.start, *inputs.shape))
         for layer in range(1, depth + 1):
-            z = weight_sd * rng.standard_normal((width, width)) @ h + bias_sd * rng.standard_normal((width, 1))
-            h = np.maximum(z, 0)
-            energy[i, layer] = np.sum(h * h, axis=0)
-            norms = math.sqrt(energy[i, layer, 0] * energy[i, layer, 1])
-            complement[i, layer] = 1 - h[:, 0] @ h[:, 1] / norms if norms > 0 else math.nan
+            weights, biases = (rng.standard_normal((len(h), width, columns)) for columns in (width, 1))
+            h = np.maximum(weight_sd * (weights @ h) + bias_sd * biases, 0)
+            energy[chains, layer] = np.sum(h * h, axis=1)
+            norms = np.sqrt(np.prod(energy[chains, layer], axis=1))
+            inner = np.sum(h[:, :, 0] * h[:, :, 1], axis=1)
+            complement[chains, layer] = 1 - np.divide(inner, norms, out=np.full_like(norms, np.nan), where=norms > 0)
     return AngleChains(complement=complement, energy=energy)

@@ -36,6 +36,7 @@ from sims.intervals import Interval, empirical_bernstein
 __all__ = ["TiltedSample", "sample_failure_probability", "sample_tilted_failures"]
 
 _LEAST = 1e-300  # below, a double has no room left for the digits of a standard error
+_LEAST_COSINE = 1e-100  # below, the edge 1/(c sin^2) of the tilts nears the largest double
 _TINY = 1e-200  # stands for x = 0 in sin(sqrt(x) w)/sqrt(x): the limit, to rounding
 
 
@@ -64,9 +65,13 @@ class TiltedSample:
     n: int
 
     def estimate(self) -> Estimate:
-        """Return the estimate and its standard error; ValueError below 1e-300."""
+        """Return the estimate and its standard error; ValueError below 1e-300, and where no trial failed.
+
+        No failing trial says that the probability is small, with no standard error that could say how small: `interval`
+        does.
+        """
         if self.log_value == -math.inf:
-            return Estimate(value=0.0, stderr=0.0, n=self.n)
+            raise ValueError("`log_value` must be finite to have a standard error, got -inf: no trial failed.")
         if self.log_value < math.log(_LEAST):
             raise ValueError(
                 f"`log_value` must be at least {math.log(_LEAST):.1f} to be held as a number with a standard error, "
@@ -76,15 +81,16 @@ class TiltedSample:
         return Estimate(value=value, stderr=value * self.relative_stderr, n=self.n)
 
     def interval(self, level: float) -> Interval:
-        """Return an interval that misses the probability with at most the chance `level`, at any tilt and any n [2]_.
+        """Return an interval; `level` is the chance that it misses the probability, as in `sims.intervals`.
 
-        It is that of `log_interval`; an end that underflows is 0 at the lower side and the least double at the upper.
+        It is valid at any tilt and any n [2]_. It is that of `log_interval`; an end that underflows is 0 at the lower
+        side and the least double at the upper.
         """
         logs = self.log_interval(level)
         return Interval(low=math.exp(logs.low), high=max(math.exp(min(logs.high, 0.0)), math.ulp(0.0)))
 
     def log_interval(self, level: float) -> Interval:
-        """Return the natural logarithms of the ends of the interval, cut to [0, 1]."""
+        """Return the logarithms of the ends of the interval, cut to [0, 1]; `level` is the chance that it misses."""
         mean = math.exp(self.log_value - self.log_bound)  # of the weights over their bound, in [0, 1]
         variance = self.n * (self.relative_stderr * mean) ** 2 if mean > 0 else 0.0
         found = empirical_bernstein(min(mean, 1.0), variance, self.n, 0.0, 1.0, level)
@@ -126,7 +132,8 @@ def sample_failure_probability(
     Raises
     ------
     ValueError
-        Also when the probability is below 1e-300, where `sample_tilted_failures` keeps its logarithm.
+        Also when the probability is below 1e-300, where `sample_tilted_failures` keeps its logarithm, and when no trial
+        failed, where `TiltedSample.interval` says how small it is.
 
     Examples
     --------
@@ -191,7 +198,8 @@ def sample_tilted_failures(
     Raises
     ------
     ValueError
-        If an argument is outside its domain; also when an input gives pre-activations that are zero for certain.
+        If an argument is outside its domain; also when an input gives pre-activations that are zero for certain, and
+        for a positive `cosine` below 1e-100, where no tilt can be computed.
 
     Notes
     -----
@@ -213,6 +221,8 @@ def sample_tilted_failures(
     layer = layer_of(norm_u, norm_v, sigma_w2, sigma_b2)
     theta = float(angle(layer, np.float64(cosine), np.float64(1.0 - cosine)))
     excess = float(margin(layer, np.float64(cosine), np.float64(1.0 - cosine), np.float64(theta)))
+    if 0 < cosine < _LEAST_COSINE:
+        raise ValueError(f"`cosine` must be at most 0 or at least {_LEAST_COSINE}, got {cosine!r}.")
     if tilt is not None:
         tilt = _checked_tilt(tilt, cosine, theta)
     elif cosine <= 0 or cosine == 1 or theta == 0:

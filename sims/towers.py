@@ -1,8 +1,8 @@
 r"""Layers of towers at finite width, sampled: residual blocks, multi-head attention, transformers.
 
-Weights are centred normals of variance (its `sigma_w2`)/(number of inputs), without biases, drawn afresh for every
-layer and network. They are drawn themselves, except for `residual_cosines`, where two points in d dimensions see a
-dense layer only through their Gram matrix: two normals a unit have the same law (`docs/theory.md`, 1.2).
+Weights are centred normals of variance (its `sigma_w2`)/(number of inputs), without biases unless said, drawn afresh
+for every layer and network. They are drawn themselves, except where two points in d dimensions see a dense layer only
+through their Gram matrix: two normals a unit have the same law (`docs/theory.md`, 1.2).
 """
 
 import math
@@ -30,9 +30,10 @@ def normalised_cosines(
     *,
     depth: int = 1,
     norm: str = "layer",
+    sigma_b2: float = 0.0,
     rng: np.random.Generator | int | None = None,
 ) -> Float[np.ndarray, "n depth+1"]:
-    r"""Sample the cosine of two points after each layer :math:`x \mapsto \mathrm{norm}(\phi(Wx))` of plain networks.
+    r"""Sample the cosine of two points after layers :math:`x \mapsto \mathrm{norm}(\phi(Wx + b))` of plain networks.
 
     Parameters
     ----------
@@ -44,6 +45,8 @@ def normalised_cosines(
         Units of every layer; networks; layers.
     norm : {"layer", "rms"}
         LayerNorm or RMSNorm, after the activation.
+    sigma_b2 : float
+        Variance of the normal biases.
     rng : Generator or int, optional
         Passed to `numpy.random.default_rng`.
 
@@ -55,12 +58,16 @@ def normalised_cosines(
     """
     phi, depth = activation_function(activation), as_count("depth", depth, minimum=0)
     as_choice("norm", norm, _NORMS)
+    spread = math.sqrt(as_nonnegative("sigma_b2", sigma_b2))
 
     def curves(stream: np.random.Generator, trials: slice) -> np.ndarray:
         x = _inputs(rho, trials.stop - trials.start, width)
         rows = [_cosine(x)]
         for _ in range(depth):
-            x = _normalise(phi(_dense(x, 1.0, stream)), norm)
+            z = _dense(x, 1.0, stream)
+            if spread:
+                z = z + spread * stream.standard_normal((len(z), 1, width))
+            x = _normalise(phi(z), norm)
             rows.append(_cosine(x))
         return np.stack(rows, axis=1)
 

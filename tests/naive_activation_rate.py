@@ -2,15 +2,30 @@
 
 import math
 
+import mpmath as mp
 import numpy as np
 from scipy import integrate
 
-__all__ = ["leaky", "log_mgf", "tilted_log_weights"]
+__all__ = ["leaky", "leaky_log_mgf", "log_mgf", "tilted_log_weights"]
 
 
 def leaky(slope):
     """Return leaky ReLU as a function of arrays."""
     return lambda x: np.where(x > 0, x, slope * x)
+
+
+def leaky_log_mgf(t, cosine, norms, slope, variances=(1, 1)):
+    """Return ln E e^(-tX), s = 1, to the digits of mpmath: four arctangents, from the cosine and norms themselves."""
+    (a, b), (sigma_w2, sigma_b2) = (tuple(map(mp.mpf, x)) for x in (norms, variances))
+    c, left, t = mp.mpf(cosine), mp.mpf(slope), mp.mpf(t)
+    rho = (sigma_w2 * a * b * c + sigma_b2) / mp.sqrt((sigma_w2 * a**2 + sigma_b2) * (sigma_w2 * b**2 + sigma_b2))
+    square, total = 1 - rho**2, mp.mpf(0)
+    for one, other, sign in ((1, 1, 1), (left, left, 1), (1, left, -1), (left, 1, -1)):
+        p, r = 1 - t * square * c * other**2, 1 - t * square * c * one**2
+        q = t * square * sign * one * other - sign * rho
+        root = mp.sqrt(mp.mpc(p * r - q**2))
+        total += mp.re((mp.pi / 2 - mp.atan(q / root)) / root)
+    return mp.log(mp.sqrt(square) * total / (2 * mp.pi))
 
 
 def summand(function, z, w, s, cosine):

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.polynomial.legendre import leggauss
 from scipy.optimize import minimize
 
-__all__ = ["joint_rate", "log_mgf", "moment", "rate", "sampled_failures", "transform"]
+__all__ = ["failure_of_two", "joint_rate", "log_mgf", "moment", "rate", "sampled_failures", "transform"]
 
 _PANELS = 400
 _NODES = np.add.outer(2 * np.arange(_PANELS) + 1 - _PANELS, leggauss(16)[0]).ravel() / _PANELS
@@ -94,3 +94,28 @@ def sampled_failures(c, theta, width, n, seed):
     x, y = np.maximum(z[0], 0), np.maximum(rho * z[0] + np.sin(theta) * z[1], 0)
     norms = np.einsum("nk,nk->n", x, x) * np.einsum("nk,nk->n", y, y)
     return int(np.sum((norms == 0) | (np.einsum("nk,nk->n", x, y) <= c * np.sqrt(norms))))
+
+
+def failure_of_two(c, theta, panels=12, order=20):
+    """Return P(failure) of two units: angles by quadrature, the ratio of their energies exactly."""
+    x, w = leggauss(order)
+    edges = [(-np.pi / 2, theta - np.pi / 2), (theta - np.pi / 2, np.pi / 2), (np.pi / 2, theta + np.pi / 2)]
+    starts = np.concatenate([np.linspace(low, high, panels + 1)[:-1] for low, high in edges])
+    sizes = np.repeat([(high - low) / panels for low, high in edges], panels)
+    angle = (starts[:, None] + sizes[:, None] * (1 + x) / 2).ravel()
+    weight = (sizes[:, None] * w / 2).ravel() / (2 * np.pi)
+    u, v = np.maximum(np.cos(angle), 0), np.maximum(np.cos(angle - theta), 0)
+    p, uu, vv = u * v, u * u, v * v
+    constant = np.broadcast_to((p**2 - (c * u * v) ** 2)[:, None], (len(u), len(u)))  # A^2 - c^2 B C in powers of f
+    square = constant.T
+    linear = 2 * np.outer(p, p) - c * c * (np.outer(uu, vv) + np.outer(vv, uu))
+    root = np.sqrt(np.maximum(linear**2 - 4 * square * constant, 0))
+    fails = (linear < 0) & ((linear**2 > 4 * square * constant) | (square * constant == 0))
+    below = np.where(fails, root - linear, 1.0)
+    low, high = 2 * constant / below, np.where(square > 0, below / np.where(square > 0, 2 * square, 1), np.inf)
+    share = np.where(np.isinf(high), 1.0, high / (1 + np.where(np.isinf(high), 0, high))) - low / (1 + low)
+    share = np.where(fails, share, 0.0)
+    apart = theta / np.pi
+    none = 0.5 * (1 - apart)
+    lone = np.outer(p == 0, p == 0)  # no unit active on both: A = 0
+    return none**2 + 2 * none * apart + weight @ np.where(lone, 1.0, share) @ weight

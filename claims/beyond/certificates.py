@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from scipy.integrate import quad
@@ -14,7 +15,7 @@ from claims.ledger import Claim, Kind, Plant
 from claims.measure import Computed
 from conetheory.contraction import paper_threshold, preactivation_angle, sharp_threshold
 from conetheory.meanfield import cone_curve
-from conetheory.proofs import certified_layer, certified_rate, certified_threshold
+from conetheory.proofs import certified_depth, certified_layer, certified_rate, certified_threshold
 from conetheory.proofs.balls import Enclosure
 from conetheory.proofs.certified import RATE_LAYERS, THRESHOLD_NORMS
 from conetheory.proofs.subdivision import Certificate
@@ -54,7 +55,12 @@ def _certified(
 
 
 def _false(name: str, statement: str, *makers: Callable[[], Certificate]) -> Plant:
-    return Plant(name=name, statement=statement, measure=_unproven(makers))
+    """Return the plant that is refuted only if every one of `makers` fails: the least share that one leaves unproven."""
+
+    def least() -> list[float]:
+        return [min(make().open_share for make in makers)] * len(makers)
+
+    return Plant(name=name, statement=statement, measure=Computed(compute=least, error=1e-12))
 
 
 def _middle(found: Enclosure) -> float:
@@ -91,7 +97,8 @@ def _rate_by_quadrature(cosine: float, norm_u: float, norm_v: float) -> float:
         return float(np.log((sum(parts) + np.pi - theta) / (2 * np.pi)))
 
     end = 1 / (cosine * np.sin(theta) ** 2)
-    return -minimize_scalar(log_mgf, bounds=(0, 0.99 * end), method="bounded", options={"xatol": 1e-6 * end}).fun
+    found: Any = minimize_scalar(log_mgf, bounds=(0, 0.99 * end), method="bounded", options={"xatol": 1e-6 * end})
+    return -float(found.fun)
 
 
 def _angles(depths: Sequence[int]) -> list[float]:
@@ -103,103 +110,105 @@ def _angles(depths: Sequence[int]) -> list[float]:
 CLAIMS = (
     _certified(
         "arc_cosine",
-        statement="The arc-cosine map increases and lies above the diagonal on the whole of [−1, 1), by .032 θ³ at least.",
-        formula=r"\kappa(\rho) - \rho > 0.032\,\theta^3,\quad \kappa' > 0,\quad 1 - \kappa(1 - \epsilon) > \epsilon/2",
+        statement="The arc-cosine map increases and lies above the diagonal on the whole of [−1, 1), by .032 θ³ at least; it takes away less than half of what is missing to 1.",
+        formula=r"\kappa(\rho) - \rho > 0.032\,\theta^3,\quad -\frac{d\kappa}{d\theta} > 0.1013\,\theta(\pi-\theta)^2,"
+        r"\quad 1 - \kappa(1 - \epsilon) > \frac{\epsilon}{2} + 0.18\,\epsilon(2 - \epsilon)",
         makers=(
             certified_layer.arc_cosine_lift,
             certified_layer.arc_cosine_increases,
-            certified_layer.complement_at_least_half,
+            certified_depth.complement_at_least_half,
         ),
         plants=(
             _false(
-                "a_millionth_more",
-                "It lies above the diagonal by a millionth everywhere.",
-                lambda: certified_layer.arc_cosine_lift(0, offset="1e-6"),
-                lambda: certified_layer.arc_cosine_increases(offset="1e-6"),
-                lambda: certified_layer.complement_at_least_half(offset="1e-6"),
+                "constants_beyond_the_best",
+                "The constants are .0323 > π⁻³, .1014 > π⁻² and .182 > 1/2 − 1/π.",
+                lambda: certified_layer.arc_cosine_lift("0.0323"),
+                lambda: certified_layer.arc_cosine_increases("0.1014"),
+                lambda: certified_depth.complement_at_least_half("0.182"),
             ),
         ),
     ),
     _certified(
         "contraction",
         statement="Below the sharp threshold a wide layer raises every cosine: for all of [−1, 1) at unit norms, and up to .95 for all norms in [.9, 1.1].",
-        formula=r"\kappa(\rho_1(c)) > c",
+        formula=r"\kappa(\rho_1(c)) > c,\quad \kappa(\rho_1(c)) > \frac{1 + c}{2} + 0.106\,(1 - c)^{3/2}\ (a = b = 1)",
         makers=(certified_layer.contraction_at_unit_norms, certified_layer.contraction_on_box),
         plants=(
             _false(
-                "more_than_half_way",
-                "It takes away more than half of what is missing to 1, and beyond the threshold too.",
-                lambda: certified_layer.contraction_at_unit_norms("0.51"),
-                lambda: certified_layer.contraction_on_box("0.95", "1", "2"),
+                "beyond_the_best_constant_and_the_threshold",
+                "The constant is .1062 > 1/(3π), and cosines up to .9 rise for norms in [1, 2], though c* is .8939 at 1 and 2.",
+                lambda: certified_layer.contraction_at_unit_norms("0.1062"),
+                lambda: certified_layer.contraction_on_box("0.9", 1, 2),
             ),
         ),
     ),
     _certified(
         "paper_threshold",
         statement="The paper's threshold lies below the sharp one for all different norms with the smaller in [1/2, 2] and a ratio up to 4.",
-        formula=r"2/(r + 1/r) < c^\ast(a, b),\quad a \ne b",
+        formula=r"\Pi\,(\rho_1(c_p) - c_p) > 0.08\,\frac{(b - a)^2}{a^2 + b^2},\quad c_p = \frac{2}{r + 1/r} < c^\ast(a, b)",
         makers=(certified_layer.paper_threshold_suffices,),
         plants=(
             _false(
-                "by_a_margin",
-                "It does so by a margin that does not vanish as the norms become equal.",
-                lambda: certified_layer.paper_threshold_suffices(offset="0.01"),
+                "a_constant_beyond_the_best",
+                "The constant is .087; at norms 2 and 8 it is .0864.",
+                lambda: certified_layer.paper_threshold_suffices("0.087"),
             ),
         ),
     ),
     _certified(
         "summand_variance",
         statement="The variance of the normalised summand in the proof of Theorem 1 increases with the correlation from 0 to 5/4; over its squared mean it decreases.",
-        formula=r"0 < J_{22} - J_{11}^2 < \tfrac54,\quad p J_{22} > 2J_{11}^2",
+        formula=r"-\frac{d}{d\theta}(J_{22} - J_{11}^2) > 0.0153\,\theta\psi^4,\quad p J_{22} > 2J_{11}^2 + 0.00026\,\psi^6",
         makers=(certified_layer.summand_variance_increases, certified_layer.summand_ratio_decreases),
         plants=(
             _false(
-                "slope_bounded_away_from_0",
-                "It does so with a slope above a thousandth everywhere.",
-                lambda: certified_layer.summand_variance_increases(offset="1e-3"),
-                lambda: certified_layer.summand_ratio_decreases(offset="1e-3"),
+                "constants_beyond_the_best",
+                "The constants are .0155 > 3/(2π⁴) and .00027 > 1/(4π⁶).",
+                lambda: certified_layer.summand_variance_increases("0.0155"),
+                lambda: certified_layer.summand_ratio_decreases("0.00027"),
             ),
         ),
     ),
     _certified(
         "theorem4_constant",
         statement="The constant π/(2(π − 1)) of the proof of Theorem 4 holds for all β in [0, 1), and the variance of the output cosine is positive to first order.",
-        formula=r"\mathrm{share} > 1 - \frac{\pi}{2(\pi - 1)}(1 - \beta),\quad v > 0",
+        formula=r"\mathrm{share} > 1 - \frac{\pi}{2(\pi - 1)}(1 - \beta) + 0.155\,(1 - \beta)^{3/2},"
+        r"\quad v > 0.0017\,\theta^4(\pi-\theta)^5",
         makers=(certified_layer.theorem_4_constant, certified_layer.variance_positive),
         plants=(
             _false(
-                "a_smaller_constant",
-                "It holds with a constant smaller by a thousandth.",
-                lambda: certified_layer.theorem_4_constant(offset="0.001"),
-                lambda: certified_layer.variance_positive(offset="1e-3"),
+                "constants_beyond_the_best",
+                "The constants of the next order are .156 > 1/(3(π − 1)) and .0018 > 8/(15π⁵).",
+                lambda: certified_layer.theorem_4_constant("0.156"),
+                lambda: certified_layer.variance_positive("0.0018"),
             ),
         ),
     ),
     _certified(
         "explicit_constant",
         statement="At unit norms P(failure) < 21/d for every cosine in (0, 1) and every width; for norms in [.9, 1.1] and cosines in [.1, .9] it is below 22/d.",
-        formula=r"K = \mathrm{Var}\,X/(\mathbb{E}X)^2 < 21",
+        formula=r"K = \mathrm{Var}\,X/(\mathbb{E}X)^2 < 21 - 12\sqrt{1 - c_0}",
         makers=(certified_threshold.chebyshev_at_unit_norms, certified_threshold.chebyshev_on_box),
         plants=(
             _false(
-                "twenty",
-                "The constant is 20 at unit norms and 7 on the box.",
-                lambda: certified_threshold.chebyshev_at_unit_norms(20),
-                lambda: certified_threshold.chebyshev_on_box(7),
+                "constants_beyond_the_best",
+                "K is below 21 − 12.4 √(1 − c₀) at unit norms, and below 19.5 on the box; there it reaches 19.7.",
+                lambda: certified_threshold.chebyshev_at_unit_norms("12.4"),
+                lambda: certified_threshold.chebyshev_on_box("19.5", cosines=("0.85", "0.9")),
             ),
         ),
     ),
     _certified(
         "uniform_rate",
         statement="At unit norms P(failure) < (1/2 + √2/3)^d = .9714^d for every cosine in [0, 1) and every width: the exponential bound is uniform.",
-        formula=r"\min_t M(t) < \tfrac12 + \tfrac{\sqrt2}{3}",
+        formula=r"\min_t M(t) < \tfrac12 + \tfrac{\sqrt2}{3} - 0.021\sqrt{1 - c_0}",
         kind="rate",
         makers=(certified_rate.rate_at_unit_norms,),
         plants=(
             _false(
-                "a_millionth_less",
-                "A base smaller by a millionth serves as well.",
-                lambda: certified_rate.rate_at_unit_norms(offset="1e-6"),
+                "a_constant_beyond_the_best",
+                "At t = 1/(4(1 − c₀)) M is below 1/2 + √2/3 − .022 √(1 − c₀).",
+                lambda: certified_rate.rate_at_unit_norms("0.022"),
             ),
         ),
     ),
@@ -211,9 +220,9 @@ CLAIMS = (
         makers=(certified_rate.rate_on_box,),
         plants=(
             _false(
-                "above_the_threshold",
-                "M(t) < 1 also above the sharp threshold.",
-                lambda: certified_rate.mgf_below_one("0.1", "0.95", 2, 1),
+                "a_rate_beyond_the_best",
+                "It is below exp(−.0325 d); at norms 1.1 and cosine .9 the rate is .03206.",
+                lambda: certified_rate.rate_on_box("0.0325"),
             ),
         ),
     ),
@@ -224,10 +233,10 @@ CLAIMS = (
         kind="value",
         makers=tuple(lambda a=a, b=b: _threshold_certificate(a, b) for a, b in THRESHOLD_NORMS),
         plants=(
-            Plant(
-                name="wrong_in_the_twentieth_digit",
-                statement="It is larger by 1e-20.",
-                measure=_unproven(tuple(lambda a=a, b=b: _shifted(a, b) for a, b in THRESHOLD_NORMS)),
+            _false(
+                "wrong_in_the_twentieth_digit",
+                "It is larger by 1e-20.",
+                *(lambda a=a, b=b: _shifted(a, b) for a, b in THRESHOLD_NORMS),
             ),
         ),
     ),
@@ -304,13 +313,13 @@ CLAIMS = (
     _certified(
         "he_step",
         statement="One layer of He's initialisation raises 1/θ by more than 1/(3π), for every angle in (0, π].",
-        formula=r"\kappa(\cos\theta) > \cos\frac{\theta}{1 + \theta/(3\pi)}",
-        makers=(certified_layer.he_initialisation_rate,),
+        formula=r"\kappa(\cos\theta) > \cos\frac{\theta}{1 + \theta/(3\pi)} + 0.0072\,\theta^4",
+        makers=(certified_depth.he_initialisation_rate,),
         plants=(
             _false(
-                "a_millionth_more",
-                "The cosines differ by more than a millionth everywhere.",
-                lambda: certified_layer.he_initialisation_rate(offset="1e-6"),
+                "a_constant_beyond_the_best",
+                "The cosines differ by more than .0073 θ⁴; at θ = π it is .00726.",
+                lambda: certified_depth.he_initialisation_rate("0.0073"),
             ),
         ),
     ),

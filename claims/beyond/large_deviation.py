@@ -1,5 +1,6 @@
 """How fast failures of Theorem 1 die out with the width: exponentially, at a known rate, with a known factor. Ours."""
 
+import functools
 import math
 from typing import Any
 
@@ -25,7 +26,11 @@ _STAR = 0.893864006936  # the sharp threshold of norms 2 and 1
 
 _RATE_GRID = cells([(0.1, 1.0, 1.0), _UNIT, _CLOSE, (0.99, 1.0, 1.0), (0.5, 2.0, 1.0), _LONG])
 _BOUND_GRID = (*cells([_UNIT, _CLOSE, (0.5, 2.0, 1.0)], width=16.0), *cells([_UNIT, _CLOSE], width=48.0))
-_NARROW_GRID = (*cells([_UNIT, (0.95, 2.0, 1.0)], width=3.0), *cells([_UNIT, _CLOSE], width=16.0))
+_NARROW_GRID = (
+    *cells([_UNIT, (0.95, 2.0, 1.0)], width=3.0),
+    *cells([(0.9999, 2.0, 1.0)], width=4.0),
+    *cells([_UNIT, _CLOSE], width=8.0),
+)
 _UNIFORM_GRID = cells([_LONG, (0.88, 2.0, 1.0), (_STAR, 2.0, 1.0), (0.9, 2.0, 1.0), (0.95, 2.0, 1.0)], width=64.0)
 _DECAY_GRID = tuple(at | {"width": width} for at in cells([_UNIT]) for width in (64.0, 96.0))
 
@@ -36,12 +41,15 @@ def _dominating(at: At) -> tuple[Tilt, TiltedMoments]:
     return found, tilted_moments(found.t, at["cosine"], theta)
 
 
-def _value(at: At) -> float:
-    return failure_probability(*layer(at), int(at["width"])).value
+@functools.cache
+def _narrow_values() -> np.ndarray:
+    return np.array([failure_probability(*layer(at), int(at["width"])).value for at in _NARROW_GRID])
 
 
-def _uniform(at: At) -> float:
-    return math.exp(log_tails(*_dominating(at), at["cosine"], int(at["width"])).failure)
+def _uniform(at: At, *, flat: bool = False) -> float:
+    found, moments = _dominating(at)
+    moments = moments._replace(spread=0.0) if flat else moments
+    return math.exp(log_tails(found, moments, at["cosine"], int(at["width"])).failure)
 
 
 def _prefactor(at: At, *, curved: bool = True) -> float:
@@ -99,8 +107,8 @@ CLAIMS = (
         id="conetheory.large_deviation.faster_than_one_over_d",
         paper=OURS,
         section="Theorem 1, whose bound is O(1/d)",
-        statement="The paper's O(1/d) is far from tight: failure has less than a fiftieth of the probability K/d from width 64 on.",
-        formula=r"P(c' \le c_0) \le \frac{K}{50\,d}",
+        statement="The paper's O(1/d) is far from tight: for unit vectors of cosine 1/2 failure has less than a fiftieth of the probability K/d at widths 64 and 96.",
+        formula=r"P(c' \le c_0) \le \frac{K}{50\,d},\quad c_0 = \tfrac12",
         kind="inequality",
         relation="at_most",
         predict=lambda: [float(chebyshev_constant(*layer(at))) / (50 * at["width"]) for at in _DECAY_GRID],
@@ -125,7 +133,7 @@ CLAIMS = (
         predict=lambda: [failure_rate(*layer(at)) for at in _RATE_GRID],
         measure=_rates(),
         grid=_RATE_GRID,
-        resolution=1e-6,
+        resolution=[2e-6, 8e-7, 4e-7, 3e-7, 3.5e-7, 9e-9],  # relative 1e-5
         plants=(
             Plant(
                 name="dropped_half",
@@ -143,19 +151,24 @@ CLAIMS = (
         id="conetheory.large_deviation.probability",
         paper=OURS,
         section="docs/theory.md, section 12",
-        statement="The probability of failure is known to three digits or more at any width, from three units on.",
+        statement="The library's probability of failure is that of sampled layers to 3 %, from three units on, near cosine 1 and beyond the threshold too.",
         formula=r"P(c' \le c_0) = \frac{2}{(2\pi i)^2}\int d\eta \iint \frac{dt\,ds}{t}\,\mathbb{E}\, G\, e^{-tX-sY}",
         kind="value",
-        predict=lambda: [_value(at) for at in _NARROW_GRID],
-        tolerance=[5e-4, 5e-4, 1e-5, 2e-5],  # more than the errors that the function estimates
-        measure=failures(1 << 14, 1 << 18, 1 << 21),
+        predict=_narrow_values,
+        tolerance=[5e-4, 5e-4, 1.5e-3, 1e-4, 1e-4],  # more than the errors that the function estimates
+        measure=failures(1 << 18, 1 << 20, 1 << 22),
         grid=_NARROW_GRID,
-        resolution=[0.04, 0.05, 0.008, 0.015],
+        resolution=[0.008, 0.009, 0.012, 0.004, 0.004],
         plants=(
             Plant(
                 name="chernoff_for_the_value",
                 statement="It is Chernoff's bound.",
                 predict=lambda: [chernoff_bound(*layer(at), int(at["width"])) for at in _NARROW_GRID],
+            ),
+            Plant(
+                name="five_per_cent_off",
+                statement="It is five per cent less.",
+                predict=lambda: 0.95 * _narrow_values(),
             ),
             Plant(
                 name="flat_failure_set",
@@ -183,9 +196,9 @@ CLAIMS = (
                 predict=lambda: [_prefactor(at) for at in _UNIFORM_GRID],
             ),
             Plant(
-                name="one_half",
-                statement="Failure is as likely as success around the threshold.",
-                predict=lambda: [0.5] * len(_UNIFORM_GRID),
+                name="flat_failure_set",
+                statement="It holds without the factor of curvature.",
+                predict=lambda: [_uniform(at, flat=True) for at in _UNIFORM_GRID],
             ),
         ),
         note="Width 64. For norms 10 and 10 at cosine 0.9 the refined factor alone is 3.2 times too large.",

@@ -6,7 +6,7 @@ import numpy as np
 
 from claims import OURS
 from claims.ledger import Claim, Plant
-from claims.measure import Computed, Joint, Mean, Tally
+from claims.measure import At, Computed, Joint, Mean, PerCell, Tally
 from conetheory.attention import average_pool, two_token_attention, uniform_attention
 from conetheory.normalisation import PairState, activate, dense, layer_norm, rms_norm
 from conetheory.residual import mlp, residual_curve
@@ -19,6 +19,7 @@ _WIDTH, _RHO = 256, 0.6
 _LAYERS, _BLOCKS = (1, 3, 5), (1, 3, 6)
 _LAYER_GRID = tuple({"rho": _RHO, "layers": float(layer), "width": float(_WIDTH)} for layer in _LAYERS)
 _BLOCK_GRID = tuple({"rho": _RHO, "blocks": float(block), "width": float(_WIDTH)} for block in _BLOCKS)
+_APART, _BIASED_DEPTH, _BIAS_GRID = 0.1, 8, tuple({"sigma_b2": s} for s in (0.2, 0.5, 1.0))
 _START = PairState(var_u=1.0, var_v=1.0, complement=1 - _RHO)
 _MLP = partial(mlp, activation="relu", sigma_w2=2.0)
 _LOG_DEPTHS, _SLOPE_GRID = (100, 400), tuple({"sigma_b2": s} for s in (0.5, 1.0, 3.0))
@@ -37,6 +38,19 @@ def _normalised(norm=layer_norm) -> list[float]:
 
 def _draw_normalised(rng: np.random.Generator, n: int) -> Tally:
     return Tally.of(normalised_cosines(_RHO, "relu", _WIDTH, n, depth=max(_LAYERS), rng=rng)[:, _LAYERS])
+
+
+def _biased(sigma_b2: float) -> float:
+    """Return the cosine after eight layers with biases, ReLU and LayerNorm, from a cosine of .1."""
+    state = PairState(var_u=1.0, var_v=1.0, complement=1 - _APART)
+    for _ in range(_BIASED_DEPTH):
+        state = layer_norm(activate(dense(state, sigma_b2=sigma_b2), "relu"))
+    return float(state.cosine)
+
+
+def _draw_biased(rng: np.random.Generator, n: int, at: At) -> Tally:
+    curves = normalised_cosines(_APART, "relu", _WIDTH, n, depth=_BIASED_DEPTH, sigma_b2=at["sigma_b2"], rng=rng)
+    return Tally.of(curves[:, -1])
 
 
 def _residual(placement: str) -> list[float]:
@@ -92,20 +106,39 @@ def _sequences(n: int, tokens: int, width: int, seed: int) -> tuple[np.ndarray, 
     return x, np.einsum("asd,btd->asbt", x, x) / width
 
 
-def _pooled() -> list[float]:
-    kernel = average_pool(_sequences(3, 5, 40, 0)[1])
-    return [float(kernel[a, b] / np.sqrt(kernel[a, a] * kernel[b, b])) for a, b in ((0, 1), (0, 2), (1, 2))]
+_POOLED = ((0, 0), (0, 1), (0, 2), (1, 2))
 
 
-def _pooled_points() -> list[float]:
-    x = _sequences(3, 5, 40, 0)[0].mean(axis=1)
-    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
-    return [float(unit[a] @ unit[b]) for a, b in ((0, 1), (0, 2), (1, 2))]
+def _pick(kernels: np.ndarray) -> np.ndarray:
+    return np.stack([kernels[..., a, b] for a, b in _POOLED], axis=-1)
 
 
-def _unpooled() -> list[float]:
-    kernel = _sequences(3, 5, 40, 0)[1]
-    return [float(kernel[a, :, b].mean()) for a, b in ((0, 1), (0, 2), (1, 2))]
+def _pooled() -> np.ndarray:
+    return _pick(average_pool(mlp_kernel(_sequences(3, 5, 40, 0)[1], "relu", sigma_w2=2.0)))
+
+
+def _pooled_first() -> np.ndarray:
+    kernel = average_pool(_sequences(3, 5, 40, 0)[1])[:, None, :, None]
+    return _pick(mlp_kernel(kernel, "relu", sigma_w2=2.0)[:, 0, :, 0])
+
+
+def _one_token() -> np.ndarray:
+    return _pick(mlp_kernel(_sequences(3, 5, 40, 0)[1], "relu", sigma_w2=2.0)[:, 0, :, 0])
+
+
+def _draw_pooled(rng: np.random.Generator, n: int) -> Tally:
+    """Tally products of ReLU units that are averaged over the tokens, a unit a trial."""
+    x = _sequences(3, 5, 40, 0)[0]
+    units = np.maximum(x @ rng.standard_normal((x.shape[2], n)) * np.sqrt(2 / x.shape[2]), 0).mean(axis=1)
+    return Tally.of(_pick(np.einsum("an,bn->nab", units, units)))
+
+
+@lru_cache
+def _opposed() -> tuple[np.ndarray, np.ndarray]:
+    """Return two similar sequences of two tokens, of cosine -.6 within: their logits differ, and in step."""
+    p, q, r, s = np.linalg.qr(np.random.default_rng(1).standard_normal((32, 4)))[0].T * np.sqrt(32)
+    x = np.array([[p, 0.8 * q - 0.6 * p], [0.8 * p + 0.6 * r, 0.8 * s - 0.6 * p]])
+    return x, np.einsum("asd,btd->asbt", x, x) / 32
 
 
 def _entries(kernels: np.ndarray) -> np.ndarray:
@@ -114,7 +147,7 @@ def _entries(kernels: np.ndarray) -> np.ndarray:
 
 
 def _draw_attention(rng: np.random.Generator, n: int, *, power: float = 0.5) -> Tally:
-    x = _sequences(2, 2, 32, 1)[0]
+    x = _opposed()[0]
     return Tally.of(_entries(attention_kernels(x, 4, _HEAD_WIDTH, n, logit_power=power, rng=rng)))
 
 
@@ -192,6 +225,27 @@ CLAIMS = (
         )
     ),
     Claim(
+        id="conetheory.towers.layer_norm_biases",
+        paper=OURS,
+        section="docs/theory.md, section 9",
+        statement="With biases LayerNorm after ReLU does not prevent the cone: the cosines rise, to 1 if the biases have more than .467 of the weights' variance.",
+        formula=r"\frac{d\rho'}{d\rho}\Big|_{\rho = 1} = \frac{\pi}{\pi - 1} \cdot \frac{\sigma_w^2}{\sigma_w^2 + \sigma_b^2}",
+        kind="value",
+        predict=lambda: [_biased(at["sigma_b2"]) for at in _BIAS_GRID],
+        tolerance=4 / _WIDTH,
+        measure=PerCell(rule=Mean(), first=1 << 8, quick=1 << 11, full=1 << 14, draw=_draw_biased),
+        grid=_BIAS_GRID,
+        resolution=0.05,
+        plants=(
+            Plant(
+                name="no_cone",
+                statement="They fall as without biases.",
+                predict=lambda: [_biased(0.0)] * len(_BIAS_GRID),
+            ),
+        ),
+        note="Cosines after eight layers from .1. At .2 the fixed point is below 1; at .5 and 1 it is 1.",
+    ),
+    Claim(
         id="conetheory.towers.pre_norm_logarithm",
         paper=OURS,
         section="docs/theory.md, section 9",
@@ -235,14 +289,18 @@ CLAIMS = (
         id="conetheory.towers.average_pooling",
         paper=OURS,
         section="docs/theory.md, section 9",
-        statement="Average pooling averages the kernel of the tokens, at every width.",
-        formula=r"\bar K_{ab} = T^{-2} \sum_{st} K_{as,bt}",
-        kind="identity",
+        statement="Average pooling averages the kernel of the tokens: of ReLU units, the dual activation of every pair of tokens.",
+        formula=r"\bar K_{ab} = T^{-2} \sum_{st} \mathbb{E}\,\phi(z_{as}) \phi(z_{bt})",
+        kind="value",
         predict=_pooled,
-        measure=Computed(compute=_pooled_points, error=1e-13),
-        grid=({"pair": 1.0}, {"pair": 2.0}, {"pair": 3.0}),
-        resolution=1e-12,
-        plants=(Plant(name="average_cosine", statement="It averages the cosines of the tokens.", predict=_unpooled),),
+        measure=Joint(rule=Mean(), first=1 << 12, quick=1 << 18, full=1 << 21, draw=_draw_pooled),
+        grid=tuple({"first": a + 1.0, "second": b + 1.0} for a, b in _POOLED),
+        resolution=0.02,
+        plants=(
+            Plant(name="before_the_layer", statement="So it does before the layer.", predict=_pooled_first),
+            Plant(name="one_token", statement="It has the kernel of one token.", predict=_one_token),
+        ),
+        note="Three sequences of five tokens; a unit is a trial, so the mean is exact at every width.",
     ),
     Claim(
         id="conetheory.towers.attention",
@@ -251,7 +309,7 @@ CLAIMS = (
         statement="Softmax attention with many wide heads maps the kernel of two tokens by the dual activation of the logistic function.",
         formula=r"K' = \bar K + \mathbb{E}[\eta(g)\eta(g')]\,\Delta, \quad \eta = \tfrac12\tanh\tfrac{x}{2}",
         kind="value",
-        predict=lambda: _entries(two_token_attention(_sequences(2, 2, 32, 1)[1])),
+        predict=lambda: _entries(two_token_attention(_opposed()[1])),
         tolerance=1 / _HEAD_WIDTH,
         measure=_attention(_draw_attention),
         grid=({"entry": 1.0}, {"entry": 2.0}, {"entry": 3.0}),
@@ -260,7 +318,7 @@ CLAIMS = (
             Plant(
                 name="uniform_attention",
                 statement="It averages over the tokens.",
-                predict=lambda: _entries(uniform_attention(_sequences(2, 2, 32, 1)[1])),
+                predict=lambda: _entries(uniform_attention(_opposed()[1])),
             ),
             Plant(
                 name="logits_over_the_head_width",

@@ -32,6 +32,7 @@ __all__ = [
     "Integrand",
     "ball",
     "enclosure",
+    "end_point",
     "integrate",
     "power",
     "rational",
@@ -180,13 +181,20 @@ def enclosure(x: arb, digits: int) -> Enclosure:
     digits = as_count("digits", digits)
     if not x.is_finite():
         raise ValueError(f"`x` must be a finite ball, got {x}.")
-    low, high = _fraction(x.lower()), _fraction(x.upper())
+    low, high = end_point(x.lower()), end_point(x.upper())
     unit = 10**digits
     down, up = (low.numerator * unit) // low.denominator, -((-high.numerator * unit) // high.denominator)
     return Enclosure(low=_places(down, digits), high=_places(up, digits))
 
 
-def _fraction(exact: arb) -> Fraction:
+def end_point(exact: arb) -> Fraction:
+    """Return a ball of radius 0, such as an end or the midpoint of another, as the fraction that it is.
+
+    Examples
+    --------
+    >>> end_point(arb(0.75))
+    Fraction(3, 4)
+    """
     mantissa, exponent = (int(part) for part in exact.man_exp())
     return Fraction(mantissa) * Fraction(2) ** exponent
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 
-from conetheory.proofs import certified_layer, certified_rate, certified_threshold
+from conetheory.proofs import certified_depth, certified_layer, certified_rate, certified_threshold
 from conetheory.proofs.balls import Exact
 from conetheory.proofs.subdivision import Certificate
 
@@ -41,14 +41,14 @@ def _rate(cosine: Exact, norm_u: Exact, norm_v: Exact) -> Certificate:
 _STATEMENTS: tuple[Callable[[], Certificate], ...] = (
     certified_layer.arc_cosine_lift,
     certified_layer.arc_cosine_increases,
-    certified_layer.complement_at_least_half,
+    certified_depth.complement_at_least_half,
     certified_layer.variance_positive,
     certified_layer.contraction_at_unit_norms,
     certified_layer.contraction_on_box,
     certified_layer.paper_threshold_suffices,
     certified_layer.summand_variance_increases,
     certified_layer.summand_ratio_decreases,
-    certified_layer.he_initialisation_rate,
+    certified_depth.he_initialisation_rate,
     certified_layer.theorem_4_constant,
     certified_threshold.chebyshev_at_unit_norms,
     certified_threshold.chebyshev_on_box,

@@ -10,9 +10,10 @@ from fractions import Fraction
 from flint import arb
 
 from conetheory._arrays import as_count
-from conetheory.proofs.balls import Enclosure, Exact, ball, enclosure, rational, working_precision
+from conetheory.proofs.balls import Enclosure, Exact, ball, enclosure, end_point, rational, working_precision
+from conetheory.proofs.domains import as_constant, as_cosines, as_norms, as_positive
 from conetheory.proofs.rate_balls import contrast_mgf, unit_norm_gap
-from conetheory.proofs.relu_balls import correlation
+from conetheory.proofs.relu_balls import correlation, versine_over_square
 from conetheory.proofs.subdivision import Certificate, Chart, prove_positive
 
 __all__ = ["enclose_rate", "mgf_below_one", "rate_at_unit_norms", "rate_on_box", "rate_within"]
@@ -30,48 +31,57 @@ def mgf_below_one(t: Exact, cosine: Exact, norm_u: Exact, norm_v: Exact) -> Cert
     cosine, norm_u, norm_v : int, str, Fraction or Decimal
         :math:`c_0 \in (0, 1)` and the norms, positive.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not exact or out of its range.
+
     Examples
     --------
     >>> mgf_below_one(1, "0.5", 1, 1).proven, mgf_below_one("0.1", "0.95", 2, 1).proven
     (True, False)
     """
-
-    def below() -> arb:
-        c, a, b = ball(cosine), ball(norm_u), ball(norm_v)
-        return 1 - contrast_mgf(ball(t), c, correlation(c, a, b).acos())
-
+    contrast, at = _Contrast(cosine, norm_u, norm_v), as_positive("t", t)
     return prove_positive(
-        "mgf_below_one", f"M({t}) < 1", f"c₀ = {cosine}, norms {norm_u}, {norm_v}", Chart(expression=below)
+        "mgf_below_one",
+        f"M({t}) < 1",
+        f"c₀ = {cosine}, norms {norm_u}, {norm_v}",
+        Chart(expression=lambda: 1 - contrast.mgf(at)),
     )
 
 
-def rate_at_unit_norms(*, offset: Exact = 0) -> Certificate:
-    r"""Certify :math:`P(\text{failure}) < (\frac12 + \frac{\sqrt2}3 - \epsilon)^d`, :math:`c_0 \in [0, 1)`, norms 1.
+def rate_at_unit_norms(constant: Exact = "0.021") -> Certificate:
+    r"""Certify :math:`M(t) < \frac12 + \frac{\sqrt2}3 - C\sqrt{1 - c_0}` at unit norms for :math:`c_0 \in [0, 1)`.
 
-    M is evaluated at :math:`t = 1/(4(1 - c_0))`; the constant, .9714, is the limit of :math:`\min_t M` as
+    M is evaluated at :math:`t = 1/(4(1 - c_0))`; the base, .9714, is the limit of :math:`\min_t M` as
     :math:`c_0 \to 1`: the exponential bound is uniform in :math:`c_0`, with the best rate (``docs/theory.md``, 20.6).
 
     Parameters
     ----------
-    offset : int, str, Fraction or Decimal
-        :math:`\epsilon`: a positive one fails.
+    constant : int, str, Fraction or Decimal
+        C, at least 0; true below :math:`0.02166\dots`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the constant is not exact or below 0.
 
     Examples
     --------
-    >>> rate_at_unit_norms().proven, rate_at_unit_norms(offset="1e-6").proven
+    >>> rate_at_unit_norms().proven, rate_at_unit_norms("0.022").proven
     (True, False)
     """
-    more = rational(offset)
+    least = as_constant(constant)
 
     def gap(x: arb) -> arb:
         theta = arb.pi() * x
-        return theta * unit_norm_gap(theta) - ball(more) if more else unit_norm_gap(theta)
+        return unit_norm_gap(theta) - ball(least) * (2 * versine_over_square(theta)).sqrt()  # √(1 − c₀)/θ
 
     with working_precision(120):
         limit = enclosure(-(arb(2).sqrt() / 3 + ball("1/2")).log(), 25)
     return prove_positive(
         "rate_at_unit_norms",
-        "M(1/(4(1 − c₀))) < 1/2 + √2/3" + (f" − {offset}" if more else "") + ", hence P(failure) < (1/2 + √2/3)^d",
+        f"M(1/(4(1 − c₀))) < 1/2 + √2/3 − {constant} √(1 − c₀), hence P(failure) < (1/2 + √2/3)^d",
         "c₀ in [0, 1), norms 1, every width d",
         Chart(expression=gap, box={"x": (0, "1/3")}),
         values={"−ln(1/2 + √2/3), a lower bound of I": limit},
@@ -91,31 +101,36 @@ def rate_on_box(
     Parameters
     ----------
     rate : int, str, Fraction or Decimal
-        r; it can be at most the infimum of I on the box.
+        r, positive; it can be at most the infimum of I on the box.
     cosines, norms : pair of int, str, Fraction or Decimal
-        Ranges of :math:`c_0`, in (0, 1), and of both norms.
+        Ranges of :math:`c_0`, in (0, 1), and of both norms, positive.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not exact or out of its range.
 
     Examples
     --------
     >>> rate_on_box("0.04", cosines=("0.45", "0.5"), norms=("0.99", "1.01")).proven
     True
     """
-    first, last = rational(cosines[0]), rational(cosines[1])
+    least, (first, last), lengths = as_positive("rate", rate), as_cosines(cosines), as_norms(norms)
 
     def piece(k: int) -> Chart:
         low, high = (first + (last - first) * Fraction(j, _PIECES) for j in (k, k + 1))
 
         def below(cosine: arb, a: arb, b: arb) -> arb:
             theta = correlation(cosine, a, b).acos()
-            return (-ball(rate)).exp() - contrast_mgf(ball(1 / (4 * (1 - high))), ball(high), theta)
+            return (-ball(least)).exp() - contrast_mgf(ball(1 / (4 * (1 - high))), ball(high), theta)
 
-        return Chart(expression=below, box={"c": (low, high), "a": norms, "b": norms})
+        return Chart(expression=below, box={"c": (low, high), "a": lengths, "b": lengths})
 
     return prove_positive(
         "rate_on_box",
         f"M(t) < exp(−{rate}), hence P(failure) < exp(−{rate} d)",
         f"c₀ in [{cosines[0]}, {cosines[1]}], norms in [{norms[0]}, {norms[1]}], t = 1/(4(1 − c₀)) on a grid",
-        *(piece(k) for k in range(_PIECES)),
+        *(piece(k) for k in reversed(range(_PIECES))),  # the largest cosines, where I is least, come first
         max_boxes=1_000,
     )
 
@@ -139,7 +154,7 @@ class _Contrast:
     def minimiser(self, bits: int) -> Fraction:
         """Return t near the minimum of M, to about `bits` / 8 bits, by ternary search and parabolas; not a proof."""
         sine = self._angle().sin()
-        low, high = Fraction(0), _exact((1 / (ball(self.cosine) * sine * sine)).lower())
+        low, high = Fraction(0), end_point((1 / (ball(self.cosine) * sine * sine)).lower())
         for _ in range(60):
             third = (high - low) / 3
             left, right = low + third, high - third
@@ -148,13 +163,8 @@ class _Contrast:
         for _ in range(3):
             below, middle, above = (self.mgf(t + k * step).mid() for k in (-1, 0, 1))
             ratio = (above - below) / (2 * (above - 2 * middle + below))
-            t, step = _exact((ball(t) - ball(step) * ratio).mid()), step / 2 ** (bits // 12)
+            t, step = end_point((ball(t) - ball(step) * ratio).mid()), step / 2 ** (bits // 12)
         return t
-
-
-def _exact(x: arb) -> Fraction:
-    mantissa, exponent = (int(part) for part in x.man_exp())
-    return Fraction(mantissa) * Fraction(2) ** exponent
 
 
 def _minimum(contrast: _Contrast, t: Fraction, step: Fraction) -> arb:

@@ -3,11 +3,16 @@ r"""Certificates about Theorem 1's numbers: the sharp threshold and the constant
 ``docs/theory.md``, 2.5 and 2.7; how the certificates work is told in 20.3.
 """
 
+from fractions import Fraction
+
 from flint import arb
 
 from conetheory._arrays import as_count
 from conetheory.proofs.balls import Enclosure, Exact, ball, enclosure, power, rational, working_precision
+from conetheory.proofs.domains import as_constant, as_cosines, as_norms, as_positive
 from conetheory.proofs.relu_balls import (
+    CROSS_SINES,
+    FOURTH_SINES,
     correlation,
     cross_over_square,
     fourth_over_fourth,
@@ -36,6 +41,13 @@ def _margin_slope(cosine: arb, a: arb, b: arb) -> arb:
     return weight * (1 - correlation(cosine, a, b).acos() / arb.pi()) - 1
 
 
+def _as_different(norm_u: Exact, norm_v: Exact) -> tuple[Fraction, Fraction]:
+    a, b = rational(norm_u), rational(norm_v)
+    if not (a > 0 and b > 0 and a != b):
+        raise ValueError(f"`norm_u` and `norm_v` must be positive and different, got {norm_u!r} and {norm_v!r}.")
+    return a, b
+
+
 def enclose_sharp_threshold(norm_u: Exact, norm_v: Exact, *, digits: int = 32) -> Enclosure:
     r"""Enclose the root :math:`c^*` of :math:`\kappa(\rho_1(c)) = c` for different norms; not yet a proof.
 
@@ -59,8 +71,7 @@ def enclose_sharp_threshold(norm_u: Exact, norm_v: Exact, *, digits: int = 32) -
     [0.893864006935, 0.893864006937]
     """
     digits = as_count("digits", digits)
-    if not (rational(norm_u) > 0 and rational(norm_v) > 0 and rational(norm_u) != rational(norm_v)):
-        raise ValueError(f"`norm_u` and `norm_v` must be positive and different, got {norm_u!r} and {norm_v!r}.")
+    _as_different(norm_u, norm_v)
     with working_precision(4 * digits + 80):
         a, b = ball(norm_u), ball(norm_v)
         cosine = 2 * a * b / (a * a + b * b)  # the paper's threshold, below c*
@@ -83,6 +94,11 @@ def sharp_threshold_within(
     precision_bits : int
         Working precision; it must resolve the ends.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If the norms are not exact, not positive, or equal.
+
     Notes
     -----
     The signs of g(c) = kappa(rho_1(c)) - c at the ends, g' < 0 within 1/64 of them, and the sign of g on what is left
@@ -93,7 +109,7 @@ def sharp_threshold_within(
     >>> sharp_threshold_within(2, 1, enclose_sharp_threshold(2, 1)).proven
     True
     """
-    a_exact, b_exact = rational(norm_u), rational(norm_v)
+    a_exact, b_exact = _as_different(norm_u, norm_v)
     low, high = rational(within.low), rational(within.high)
     reach = rational(_NEIGHBOURHOOD)
     left, right = max(rational(-1), low - reach), min(rational(1), high + reach)
@@ -118,11 +134,7 @@ def sharp_threshold_within(
     )
 
 
-_SINES = {  # sum of w_j (sin jθ − jθ) over the power of θ that it contains; 1b.4
-    "cross": Quotient(lambda x: -9 * (x.sin() - x) + 3 * ((2 * x).sin() - 2 * x) - ((3 * x).sin() - 3 * x), 3),
-    "fourth": Quotient(lambda x: -18 * (x.sin() - x) + 9 * ((2 * x).sin() - 2 * x) - 2 * ((3 * x).sin() - 3 * x), 5),
-    "squares": Quotient(lambda x: -3 * ((2 * x).sin() - 2 * x), 3),
-}
+_SQUARES_SINES = Quotient(lambda x: -3 * ((2 * x).sin() - 2 * x), 3)  # as CROSS_SINES, of the third moment of 1b.4
 
 
 def _chebyshev_rest(theta: arb) -> arb:
@@ -131,9 +143,9 @@ def _chebyshev_rest(theta: arb) -> arb:
     :math:`V = (1-\cos\theta)/\theta^2`, :math:`1 - c_0 = 2V\theta^2`; the terms of order 4 are taken out.
     """
     pi, v, lift = arb.pi(), versine_over_square(theta), lift_over_cube(theta)
-    squares = 2 * (pi - theta) / pi * theta.sinc() ** 2 + theta * _SINES["squares"](theta) / (2 * pi)
-    cross = 2 * theta * v * v + (_SINES["cross"](theta) - 4 * v * (1 + theta * theta * v)) / (2 * pi)
-    fourth = (_SINES["fourth"](theta) - 12 * v * v) / (2 * pi)
+    squares = 2 * (pi - theta) / pi * theta.sinc() ** 2 + theta * _SQUARES_SINES(theta) / (2 * pi)
+    cross = 2 * theta * v * v + (CROSS_SINES(theta) - 4 * v * (1 + theta * theta * v)) / (2 * pi)
+    fourth = (FOURTH_SINES(theta) - 12 * v * v) / (2 * pi)
     return 44 * v * lift + 22 * theta * lift * lift - fourth + 4 * v * cross + 4 * theta * v * v * squares
 
 
@@ -144,33 +156,41 @@ def _unit_moments(theta: arb) -> tuple[arb, arb]:
     return v + theta * lift_over_cube(theta), square
 
 
-def chebyshev_at_unit_norms(bound: Exact = 21) -> Certificate:
-    r"""Certify K < bound for every :math:`c_0 \in (0, 1)` at unit norms, and enclose the limit as :math:`c_0 \to 1`.
+def chebyshev_at_unit_norms(constant: Exact = 12) -> Certificate:
+    r"""Certify :math:`K < 21 - C\sqrt{1 - c_0}` for every :math:`c_0 \in (0, 1)` at unit norms; enclose the limit 21.
 
     Parameters
     ----------
-    bound : int, str, Fraction or Decimal
-        At least 21, which is the limit: a smaller one fails.
+    constant : int, str, Fraction or Decimal
+        C, at least 0; true below :math:`12.39\dots`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the constant is not exact or below 0.
 
     Examples
     --------
     >>> found = chebyshev_at_unit_norms()
     >>> found.proven, found.values["K as c₀ → 1"].distance(21.0) < 1e-12
     (True, True)
+    >>> chebyshev_at_unit_norms("12.4").proven
+    False
     """
-    excess = rational(bound) - 21
+    least = as_constant(constant)
 
     def rest(x: arb) -> arb:
         theta = arb.pi() * x
         mean, _ = _unit_moments(theta)
-        return theta * _chebyshev_rest(theta) + ball(excess) * mean * mean if excess else _chebyshev_rest(theta)
+        root = (2 * versine_over_square(theta)).sqrt()  # √(1 − c₀)/θ
+        return _chebyshev_rest(theta) - ball(least) * root * mean * mean
 
     with working_precision(80):
         mean, square = _unit_moments(arb(0))
         limit = enclosure(square / (mean * mean) - 1, 20)
     return prove_positive(
         "chebyshev_at_unit_norms",
-        f"K < {bound}, hence P(failure) < {bound}/d",
+        f"K < 21 − {constant} √(1 − c₀), hence P(failure) < 21/d",
         "c₀ in (0, 1), norms 1",
         Chart(expression=rest, box={"x": (0, "1/3")}),
         values={"K as c₀ → 1": limit},
@@ -201,9 +221,14 @@ def chebyshev_on_box(
     Parameters
     ----------
     bound : int, str, Fraction or Decimal
-        Upper bound of K.
+        Upper bound of K, positive.
     cosines, norms : pair of int, str, Fraction or Decimal
-        Ranges of :math:`c_0`, in (0, 1), and of both norms.
+        Ranges of :math:`c_0`, in (0, 1), and of both norms, positive.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not exact or out of its range.
 
     Examples
     --------
@@ -211,15 +236,17 @@ def chebyshev_on_box(
     True
     """
 
+    largest, inputs, lengths = as_positive("bound", bound), as_cosines(cosines), as_norms(norms)
+
     def rest(cosine: arb, a: arb, b: arb) -> arb:
         mean, square = _moments_over_drop(cosine, a, b)
         if not mean > 0:  # K is finite where the mean is positive, and only there does the inequality bound it
             return mean if mean <= 0 else arb.nan()
-        return (1 + ball(bound)) * mean * mean - square
+        return (1 + ball(largest)) * mean * mean - square
 
     return prove_positive(
         "chebyshev_on_box",
         f"K < {bound}, hence P(failure) < {bound}/d",
         f"c₀ in [{cosines[0]}, {cosines[1]}], norms in [{norms[0]}, {norms[1]}]",
-        Chart(expression=rest, box={"c": cosines, "a": norms, "b": norms}),
+        Chart(expression=rest, box={"c": inputs, "a": lengths, "b": lengths}),
     )

@@ -10,6 +10,8 @@ from flint import arb
 from conetheory.proofs.series import Quotient
 
 __all__ = [
+    "CROSS_SINES",
+    "FOURTH_SINES",
     "correlation",
     "cross_over_square",
     "fourth_over_fourth",
@@ -26,8 +28,9 @@ __all__ = [
 
 _LIFT = Quotient(lambda x: x.sin() - x * x.cos(), 3)
 _VERSINE = Quotient(lambda x: 1 - x.cos(), 2)
-_CROSS = Quotient(lambda x: -9 * (x.sin() - x) + 3 * ((2 * x).sin() - 2 * x) - ((3 * x).sin() - 3 * x), 3)
-_FOURTH = Quotient(lambda x: -18 * (x.sin() - x) + 9 * ((2 * x).sin() - 2 * x) - 2 * ((3 * x).sin() - 3 * x), 5)
+#: Sums of w_j (sin jθ − jθ) over the power of θ that they contain; 1b.4.
+CROSS_SINES = Quotient(lambda x: -9 * (x.sin() - x) + 3 * ((2 * x).sin() - 2 * x) - ((3 * x).sin() - 3 * x), 3)
+FOURTH_SINES = Quotient(lambda x: -18 * (x.sin() - x) + 9 * ((2 * x).sin() - 2 * x) - 2 * ((3 * x).sin() - 3 * x), 5)
 _J22 = Quotient(lambda x: x * (1 + 2 * x.cos() * x.cos()) - 3 * x.sin() * x.cos(), 5)
 _J31 = Quotient(lambda x: 3 * x.sin() - x.sin() * x.sin() * x.sin() - 3 * x * x.cos(), 5)
 
@@ -62,7 +65,7 @@ def cross_over_square(theta: arb) -> arb:
     >>> cross_over_square(arb(0)).overlaps(arb("1.00000"))
     True
     """
-    sines = theta * _CROSS(theta)
+    sines = theta * CROSS_SINES(theta)
     return (4 * (arb.pi() - theta) * _VERSINE(theta) * (2 - theta.cos()) + sines) / (2 * arb.pi())
 
 
@@ -75,7 +78,7 @@ def fourth_over_fourth(theta: arb) -> arb:
     True
     """
     versine = _VERSINE(theta)
-    return (12 * (arb.pi() - theta) * versine * versine + theta * _FOURTH(theta)) / (2 * arb.pi())
+    return (12 * (arb.pi() - theta) * versine * versine + theta * FOURTH_SINES(theta)) / (2 * arb.pi())
 
 
 def j11_over_cube(psi: arb) -> arb:

@@ -70,7 +70,7 @@ class Quotient:
                     f"`function` must vanish at 0 to the order {order}, but its coefficient of x^{place} is "
                     f"{coefficient}."
                 )
-        self._head = fmpq_poly(exact[self.order :])
+        self._head = fmpq_poly(exact[self.order : length])  # a longer head would not go with this remainder
         self._rest = rest
 
     def __call__(self, x: arb) -> arb:

@@ -16,7 +16,7 @@ from flint import arb
 from conetheory._arrays import as_count
 from conetheory.proofs.balls import Enclosure, Exact, ball, rational, working_precision
 
-__all__ = ["Box", "Certificate", "Chart", "prove_positive"]
+__all__ = ["Box", "Certificate", "Chart", "over_angle", "prove_positive"]
 
 Box = tuple[tuple[Fraction, Fraction], ...]
 
@@ -35,6 +35,17 @@ class Chart:
 
     expression: Callable[..., arb]
     box: Mapping[str, tuple[Exact, Exact]] = field(default_factory=dict)
+
+
+def over_angle(rest: Callable[[arb], arb], share: Exact) -> Chart:
+    """Return the chart of rest(angle) > 0 for angles from 0 to `share` of a half turn.
+
+    Examples
+    --------
+    >>> prove_positive("cosine", "cos > 0", "[0, pi/3]", over_angle(lambda angle: angle.cos(), "1/3")).proven
+    True
+    """
+    return Chart(expression=lambda x: rest(arb.pi() * x), box={"x": (0, share)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,11 @@ from claims import certify as module
 from claims.certify import certificate_lines, certify, select_certificates
 from conetheory.proofs.certified import CERTIFICATES
 from conetheory.proofs.certified_layer import arc_cosine_lift
-from conetheory.proofs.certified_threshold import chebyshev_at_unit_norms
+from conetheory.proofs.certified_threshold import (
+    chebyshev_at_unit_norms,
+    enclose_sharp_threshold,
+    sharp_threshold_within,
+)
 
 
 def test_no_name_means_all_in_order():
@@ -44,8 +48,8 @@ def test_entries_are_ready_for_json():
     assert float(low) <= 21 <= float(high)
     lines = certificate_lines(found)
     assert lines[0] == "proven      chebyshev_at_unit_norms"
-    assert "K < 21" in lines[1]
-    assert "3 boxes, 80 bits" in lines[2]
+    assert "K < 21 − 12 √(1 − c₀)" in lines[1]
+    assert "17 boxes, 80 bits" in lines[2]
     assert "K as c₀ → 1 in [20.99" in lines[3]
 
 
@@ -53,7 +57,7 @@ def test_what_is_false_says_where(monkeypatch):
     monkeypatch.setattr(
         module,
         "CERTIFICATES",
-        {"twenty": lambda: chebyshev_at_unit_norms(20), "lift": lambda: arc_cosine_lift(0, offset="1e-6")},
+        {"K": lambda: chebyshev_at_unit_norms("12.4"), "lift": lambda: arc_cosine_lift("0.0323")},
     )
     for found in certify():
         assert not found["proven"]
@@ -65,9 +69,9 @@ def test_what_is_false_says_where(monkeypatch):
 
 
 def test_what_is_open_says_so(monkeypatch):
-    from conetheory.proofs.certified_layer import contraction_at_unit_norms
-
-    monkeypatch.setattr(module, "CERTIFICATES", {"half": lambda: contraction_at_unit_norms("0.5")})
+    found = enclose_sharp_threshold(2, 1)
+    coarse = sharp_threshold_within(2, 1, found, precision_bits=53)
+    monkeypatch.setattr(module, "CERTIFICATES", {"too few bits": lambda: coarse})
     (found,) = certify()
     assert not found["proven"]
     assert found["witness"] is None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from conetheory._activation_tilt import Pair, _grid, _tilted
+from conetheory._activation_tilt import Pair, _gap, _grid, _solve, _tilted
 from conetheory.activation_rate import activation_failure_rate, activation_limiting_cosine, activation_threshold
 from conetheory.contraction import limiting_cosine, preactivation_angle, sharp_threshold
 from conetheory.dual import activation_function
@@ -72,10 +72,10 @@ CASES = [
 
 
 @pytest.mark.parametrize(("activation", "layer"), CASES)
-def test_certificate(activation, layer):
+def test_bounds_meet(activation, layer):
     """Half-spaces around the optimum bound no better: the rate is a maximum in t and in s."""
     found = activation_failure_rate(activation, *layer)
-    assert 0 <= found.gap < 1e-11
+    assert abs(found.gap) < 1e-11
     cosine, norm_u, norm_v = layer
     scales = math.hypot(norm_u, 1), math.hypot(norm_v, 1)
     theta = float(preactivation_angle(*layer))
@@ -115,6 +115,61 @@ def test_chernoff_bound_holds_by_plain_sampling(activation):
     rough = found.prefactor * math.exp(-width * found.rate) / math.sqrt(width)
     assert failures.mean() <= math.exp(-width * found.rate)
     assert 0.6 * rough < failures.mean() < 1.1 * rough
+
+
+def test_a_step_has_a_rate_but_no_prefactor(monkeypatch):
+    """Counts lie on a lattice: P e^(dI) sqrt(d), from the multinomial law itself, does not tend to the formal K."""
+    found = activation_failure_rate("step", 0.5, 1.0, 1.0)
+    assert math.isnan(found.prefactor)
+    theta = float(preactivation_angle(0.5, 1.0, 1.0))
+    both, one = (math.pi - theta) / (2 * math.pi), theta / (2 * math.pi)
+
+    def log_probability(width):
+        terms = [
+            math.lgamma(width + 1)
+            - sum(math.lgamma(k + 1) for k in (n, first, second, width - n - first - second))
+            + (width - first - second) * math.log(both)
+            + (first + second) * math.log(one)
+            for n in range(width + 1)
+            for first in range(width - n + 1)
+            for second in range(width - n - first + 1)
+            if n <= 0.5 * math.sqrt((n + first) * (n + second))
+        ]
+        return np.logaddexp.reduce(terms)
+
+    logs = [log_probability(width) for width in (30, 60)]
+    assert logs[0] <= -30 * found.rate
+    assert logs[1] <= -60 * found.rate
+    scaled = [math.exp(log + w * found.rate) * math.sqrt(w) for log, w in zip(logs, (30, 60), strict=True)]
+    monkeypatch.setattr("conetheory._activation_tilt._FEW", 0)
+    formal = activation_failure_rate("step", 0.5, 1.0, 1.0).prefactor
+    assert abs(scaled[1] - scaled[0]) < 0.03 * scaled[1]
+    assert abs(scaled[1] / formal - 1) > 0.1
+
+
+def test_a_saturating_activation_keeps_its_prefactor():
+    assert activation_failure_rate("tanh", 0.1, 3.0, 3.0).prefactor > 0
+
+
+def test_bounds_that_cross_are_an_error(monkeypatch):
+    """A quadrature off by 1e-3 beyond the dominating tilt: the gap is returned as it is, and this one is refused."""
+    grid = _grid(Pair(np.tanh, 1.4, 1.4, 0.7), 10.0, 1)
+    t, s = _solve(grid, 0.3, 0.9, 1.0)
+    assert abs(_gap(grid, t, s, 0.3)) < 1e-12
+
+    def biased(grid, tilt, s, cosine):
+        log_mgf, means, rim = _tilted(grid, tilt, s, cosine)
+        return log_mgf + (1e-3 if tilt > t else 0.0), means, rim
+
+    monkeypatch.setattr("conetheory._activation_tilt._tilted", biased)
+    with pytest.raises(ConvergenceError, match=r"The bounds of the rate cross by 1\.0e-03"):
+        _gap(grid, t, s, 0.3)
+
+
+@pytest.mark.parametrize(("activation", "norm"), [("tanh", 1e-3), ("gelu", 1e-3), ("tanh", 1e3)])
+def test_outside_the_range_of_norms_is_a_named_error(activation, norm):
+    with pytest.raises(ConvergenceError):
+        activation_failure_rate(activation, 0.3, norm, norm, sigma_b2=1.0 if norm < 1 else 1e6)
 
 
 # ---- limit and threshold

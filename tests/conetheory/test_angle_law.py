@@ -7,7 +7,7 @@ from scipy import stats
 
 from conetheory._layer_cumulants import Cumulants, expand, log_tan_square
 from conetheory.angle_law import AngleLaw, _step_cumulants, _step_density, angle_law
-from conetheory.depth_degeneracy import jakub_nica_mean, jakub_nica_variance
+from conetheory.depth_degeneracy import jakub_nica_mean, jakub_nica_variance, small_angle_mean_change
 from conetheory.meanfield import cone_curve
 from sims.angle_chain import sample_angle_chains
 
@@ -93,6 +93,28 @@ def test_finite_width_closes_the_angle_exponentially():
     assert_allclose((far[1] - far[0]) / 20, -2 / 64 - 8 / 64**2 - 40 / 64**3, rtol=0.1)
 
 
+@pytest.mark.parametrize(("width", "n", "share"), [(16, 800, 0.3), (32, 400, 0.3)])
+def test_networks_far_deeper_than_wide(width, n, share):
+    """The grid reaches angles of pi in floating point, where the expansion fails; what a step lacks adds up."""
+    law = angle_law(1.5, width, 5 * width)
+    assert np.all(np.isfinite(law.density))
+    assert_allclose(law.expectation(np.ones_like(law.x)), 1, rtol=1e-12)
+    complement = sample_angle_chains(1.5, width, 5 * width, n, rng=1).complement[:, -1]
+    complement = complement[complement > 0]
+    x = np.log(complement) - np.log(2 - complement)
+    noise = 4.5 * np.sqrt(law.variance / x.size)
+    exact = small_angle_mean_change(width) + 2 / width + 8 / width**2 + 40 / width**3  # what the mean of a step lacks
+    assert abs(law.mean - x.mean()) <= noise + 1.5 * 5 * width * abs(exact)
+    assert_allclose(law.variance / x.var(), 1, atol=share)
+
+
+def test_angles_left_out_of_a_step_do_not_matter(monkeypatch):
+    levels = np.linspace(0.001, 0.999, 15)
+    quantiles = angle_law(1.0, 64, 10).quantile(levels)
+    monkeypatch.setattr("conetheory.angle_law._NEGLIGIBLE", 0.0)
+    assert_allclose(angle_law(1.0, 64, 10).cdf(quantiles), levels, atol=1e-13)
+
+
 def test_known_moments_of_a_normal_law():
     x = np.linspace(-9, 9, 361)
     law = AngleLaw(x=x, density=stats.norm.pdf(x))
@@ -105,6 +127,10 @@ def test_bad_input():
     for theta0 in (0.0, np.pi, -1.0, np.nan):
         with pytest.raises(ValueError, match="`theta0`"):
             angle_law(theta0, 64, 2)
+    for theta0, width in ((3.1, 16), (np.pi - 24.9 / 64, 64)):  # an atom at a right angle, which no expansion knows
+        with pytest.raises(ValueError, match=rf"`theta0` must be at most pi - 25 / `width`, .* got {theta0!r}"):
+            angle_law(theta0, width, 1)
+    assert_allclose(angle_law(np.pi - 25.1 / 64, 64, 1).cdf(np.pi), 1, rtol=1e-12)
     with pytest.raises(ValueError, match=r"`width` must be at least 16, got 15"):
         angle_law(0.5, 15, 2)
     with pytest.raises(ValueError, match=r"`depth` must be at least 1, got 0"):

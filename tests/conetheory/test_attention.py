@@ -85,6 +85,20 @@ def test_sampled_attention_is_reproducible_and_keeps_its_standard_error():
     assert np.all((runs.std(axis=0, ddof=1) / stderr > 0.5) & (runs.std(axis=0, ddof=1) / stderr < 2))
 
 
+def test_vanishing_logits_leave_no_standard_error():
+    kernel = kernel_of(points(2))
+    found = many_head_attention(kernel, logit_w2=0.0, n_samples=100, rng=6)
+    assert_allclose(found.value, uniform_attention(kernel), atol=1e-15)
+    assert found.stderr.max() < 1e-16
+    small, smaller = (many_head_attention(kernel, logit_w2=w, n_samples=100, rng=6).stderr for w in (1e-8, 1e-10))
+    assert_allclose(small, 100 * smaller, rtol=1e-3)  # mirror images leave the first order of the variance
+
+
+def test_a_mask_of_numbers_is_one_of_booleans():
+    kernel = kernel_of(points(5))
+    assert np.array_equal(uniform_attention(kernel, mask=np.tri(3)), uniform_attention(kernel, mask=np.tri(3) > 0))
+
+
 def test_small_logits_are_the_first_order():
     """The remainder is of second order: a tenth of the variance leaves a hundredth of it."""
     kernel = kernel_of(points(3, tokens=2))
@@ -184,6 +198,19 @@ def test_blocks_make_a_curve():
         (lambda: average_pool(np.arange(16.0).reshape(2, 2, 2, 2)), "`kernel` must be symmetric"),
         (lambda: uniform_attention(np.ones((1, 2, 1, 2)), mask=np.ones(2)), r"`mask` must have shape \(2, 2\), got"),
         (lambda: uniform_attention(np.ones((1, 2, 1, 2)), mask=[[1, 1], [0, 0]]), "`mask` must allow .* token 1"),
+        (
+            lambda: uniform_attention(np.ones((1, 2, 1, 2)), mask=[[1, np.nan], [0, 1]]),
+            "`mask` must be finite, got nan",
+        ),
+        (
+            lambda: normalised_kernel(np.array([[1.0, 5.0], [5.0, 1.0]]).reshape(1, 2, 1, 2)),
+            "`kernel` must be positive semidefinite, got two tokens of cosine 5",
+        ),
+        (
+            lambda: mlp_kernel(np.array([[1.0, -1.1], [-1.1, 1.0]]).reshape(1, 2, 1, 2), "relu"),
+            "`kernel` must be positive semidefinite, got two tokens of cosine -1.1",
+        ),
+        (lambda: mlp_kernel(np.arange(1.0, 17).reshape(2, 2, 2, 2), "relu"), "`kernel` must be symmetric"),
         (lambda: many_head_attention(-np.eye(4).reshape(2, 2, 2, 2)), "`kernel` must be positive semidefinite"),
         (lambda: many_head_attention(np.ones((1, 2, 1, 2)), logit_w2=-1), "`logit_w2` must be at least 0, got -1"),
         (lambda: two_token_attention(np.ones((1, 3, 1, 3))), "`kernel` must have two tokens, got 3"),

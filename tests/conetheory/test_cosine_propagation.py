@@ -106,5 +106,7 @@ def test_bad_input():
         propagate_cosine(0.5, 64, 2, sigma_w2=-1.0)
     with pytest.raises(ValueError, match=r"`sigma_b2` must be at least 0, got -1.0"):
         propagate_cosine(0.5, 64, 2, sigma_b2=-1.0)
+    with pytest.raises(ValueError, match=r"`width` must be at least 16, got 1"):  # its sd would be .94 in [0, 1]
+        propagate_cosine(0.0, 1, 4)
     with pytest.raises(TypeError, match=r"`width`|parameter 'width'"):  # or a checked type
         propagate_cosine(0.5, 64.0, 2)

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 
 from conetheory import covariance_sde as sde
 from conetheory.contraction import limiting_cosine
+from conetheory.errors import ConvergenceError
 from sims.angle_chain import sample_shaped_chains
 from tests.strategies import cosines
 
@@ -55,14 +56,47 @@ def test_without_a_kink_the_angle_is_a_martingale(rho0, t):
     assert np.min(law.density) > -1e-12
 
 
-@pytest.mark.parametrize(("rho0", "t", "gamma"), [(0.0, 0.25, 0.5), (0.3, 1.0, 0.16), (-0.5, 0.5, 1.0)])
-def test_the_scheme_has_converged(monkeypatch, rho0, t, gamma):
-    levels = np.linspace(0.02, 0.98, 17)
+@pytest.mark.parametrize(
+    ("rho0", "t", "gamma"),
+    [(0.0, 0.25, 0.5), (-0.99, 1.0, 1.0), (0.0, 1.0, 50.0), (0.5, 5.0, 100.0), (0.0, 50.0, 10.0)],
+)
+def test_the_law_is_as_accurate_as_stated(rho0, t, gamma):
     law = sde.covariance_law(rho0, t, gamma)
-    quantiles = law.quantile(levels)
-    monkeypatch.setattr(sde, "_CELLS", 4800)
-    monkeypatch.setattr(sde, "_STEPS", 800)
-    assert_allclose(sde.covariance_law(rho0, t, gamma).cdf(quantiles), levels, atol=1e-5)
+    doublings = round(np.log2(law.x.size / sde._CELLS))
+    finer = sde._solve(np.arctanh(rho0), t, gamma, doublings + 1)
+    at = np.clip(law.x, finer.x[0], finer.x[-1])
+    assert np.max(np.abs(law._integral()(at) - finer._integral()(at))) < 2e-5
+    assert np.min(law.density) > -1e-12 * np.max(law.density)
+
+
+def test_far_in_time_the_cosine_settles():
+    """Without a kink half of the networks reach each end, at speed 1/2; with one, all reach 1 (shift: the kink)."""
+    law = sde.covariance_law(0.0, 100.0, 0.0)
+    assert_allclose(law.cdf(np.pi / 2), 0.5, atol=1e-10)
+    assert_allclose(law.expectation(np.abs(law.x)), 100, rtol=0.02)
+    assert_allclose(sde.covariance_law(0.0, 100.0, 10.0).cdf(np.pi / 2), 1, atol=1e-12)
+
+
+def test_a_strong_kink_follows_the_flow_without_noise():
+    """d theta = -gamma (1 - theta cot theta) dt, by Runge and Kutta; the noise is of order sqrt t."""
+    law, theta, gamma, steps = sde.covariance_law(0.0, 1e-3, 300.0), np.pi / 2, 300.0, 1000
+    for _ in range(steps):
+        h = -gamma * 1e-3 / steps
+        middle = theta + h / 2 * (1 - theta / np.tan(theta))
+        theta += h * (1 - middle / np.tan(middle))
+    assert_allclose(law.quantile(0.5), theta, atol=2e-3)
+
+
+def test_a_law_lost_in_its_drift_is_refused(monkeypatch):
+    monkeypatch.setattr(sde, "_MOST_DOUBLINGS", 1)
+    with pytest.raises(ConvergenceError, match=r"`gamma` 1000.0 still moved by") as failure:
+        sde.covariance_law(0.0, 0.01, 1000.0)
+    assert failure.value.error > 1e-3
+
+
+@given(st.floats(0, 700), st.floats(0, 1e3))
+def test_the_drift_is_bounded_above_the_equator(y, gamma):
+    assert sde._lamperti_drift(np.float64(y), gamma) <= (gamma * np.exp(-y) + 0.5) * (1 + 1e-12)
 
 
 def test_the_law_is_that_of_euler_paths_of_the_cosine():

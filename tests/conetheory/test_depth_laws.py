@@ -5,8 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from conetheory import depth_laws
 from conetheory.depth_laws import cone_amplitude, critical_decay, depth_to_cone, he_angle, he_constant
 from conetheory.dual import ACTIVATIONS, c_map_complement
+from conetheory.errors import ConvergenceError
 from conetheory.meanfield import cone_curve
 from conetheory.phases import critical_point, phase
 
@@ -115,6 +117,34 @@ def test_depth_to_cone_known_values():
     assert depth_to_cone("tanh", 0.1, sigma_w2=2.5, sigma_b2=0.05) == np.inf
     by_law = depth_to_cone("relu", float(he_angle(2000.5, constant=he_constant(0.0))), sigma_w2=2.0)
     assert by_law == 2001
+
+
+@pytest.mark.parametrize("sigma_w2", [1e-3, 1.0, 2.0, 4.0, 1e3])
+def test_without_bias_the_depth_of_homogeneous_layers_has_no_scale(sigma_w2):
+    """Also where the mean square is 0 or inf in floats long before the cone closes; 3 pi/theta by the He law."""
+    y = 3 * np.pi / 0.01
+    layers = y - 1.5 * np.log(y) + (1 + 0.6 * np.pi**2) / y - he_constant(0.0)
+    assert depth_to_cone("relu", 0.01, sigma_w2=sigma_w2) == np.ceil(layers)
+    assert depth_to_cone("linear", 0.1, rho0=0.5, sigma_w2=sigma_w2) == np.inf
+
+
+def test_depth_to_cone_where_the_mean_square_leaves_the_floats():
+    without_bias = depth_to_cone("relu", 5e-3, sigma_w2=1.0)
+    with_bias = depth_to_cone("relu", 5e-3, sigma_w2=4.0, sigma_b2=1.0)
+    assert without_bias - 5 <= with_bias < without_bias  # the bias acts in the first layers only
+    assert depth_to_cone("linear", 0.1, rho0=0.5, sigma_w2=2.0, sigma_b2=1e-12) == np.inf
+    assert depth_to_cone("linear", 0.1, rho0=0.5, sigma_w2=1.0, sigma_b2=1.0) == 100  # 1 - rho = 1/(2(l + 1))
+    assert depth_to_cone("tanh", 0.1, sigma_w2=0.5) == np.inf  # linear once q is small
+    with pytest.raises(ConvergenceError, match="The mean square under gelu has left the range of floats"):
+        depth_to_cone("gelu", 1e-3, sigma_w2=8.0)
+
+
+def test_cone_amplitude_gives_up_after_so_many_layers(monkeypatch):
+    monkeypatch.setattr(depth_laws, "_MOST_LAYERS", 40)
+    with pytest.raises(
+        ConvergenceError, match=r"amplitude under relu has not settled after 40 layers: chi_1 = 0\.98999"
+    ):
+        cone_amplitude("relu", sigma_w2=1.98, sigma_b2=0.1)
 
 
 def test_bad_arguments_are_rejected():

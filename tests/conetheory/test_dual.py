@@ -11,10 +11,12 @@ from conetheory.dual import (
     activation_function,
     c_map_complement,
     dual_activation,
+    dual_derivative,
     quadrature_error,
     second_moment,
 )
 from conetheory.errors import ConvergenceError
+from conetheory.fixed_points import chi_1
 from conetheory.gaussian import relu_moment
 from tests import naive_dual, naive_gaussian
 from tests.strategies import cosines
@@ -226,3 +228,23 @@ def test_rejects_bad_numbers():
         c_map_complement("relu", 2.5)
     with pytest.raises(ValueError, match="must not vanish"):
         c_map_complement(np.zeros_like, 0.5)
+
+
+@pytest.mark.parametrize(("function", "name"), [(lambda x: np.exp(-x * x), "gaussian"), (lambda x: np.cos(x), "cos")])
+@pytest.mark.parametrize("var", [1e-10, 1e-8, 1e-6, 1e-4])
+def test_derivative_of_a_nearly_constant_function(function, name, var):
+    """Its differences drown in rounding: 1e-15 of sqrt(E phi^2/(s E phi'^2)), without a ConvergenceError."""
+    exact = float(dual_derivative(name, 1.0, var_u=var, var_v=var))
+    allowed = 1e-13 + 1e-15 / np.sqrt(exact)
+    for rho in (np.array([-0.9, 0.5, 1.0]), np.linspace(-1, 1, 40)):  # 40: interpolated
+        found = dual_derivative(function, rho, var_u=var, var_v=var)
+        assert_allclose(found, dual_derivative(name, rho, var_u=var, var_v=var), rtol=0, atol=allowed * exact)
+
+
+def test_derivative_of_a_constant():
+    assert_array_equal(dual_derivative(np.ones_like, [-0.5, 1.0]), [0.0, 0.0])
+
+
+def test_slopes_near_a_flat_top():
+    """chi_1 at k = 1e-12, where cos is 1 but for its last four bits."""
+    assert_allclose(chi_1(lambda x: np.cos(x), 0.0), chi_1("cos", 0.0), rtol=1e-3)

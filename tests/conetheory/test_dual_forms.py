@@ -135,6 +135,46 @@ def test_sine_and_cosine_are_each_others_derivatives(rho, var_u, var_v):
     assert_allclose(both, exact, rtol=0, atol=1e-13 * scale("cos", var_u, var_v))
 
 
+@pytest.mark.parametrize("rho", [1 - 1e-12, 1e-12 - 1, 1 - 2e-6, 1.0])
+@pytest.mark.parametrize("var", [(1e6, 1e6), (1e6, 1e6 + 3e3), (1e10, 1e10), (1e3, 2.0)])
+def test_sine_and_cosine_of_large_variances(rho, var):
+    """The exponent |c| - (p + q)/2 is a small difference of large numbers here; E phi^2 is 1/2."""
+    both = {"var_u": var[0], "var_v": var[1]}
+    with mp.workdps(50):
+        p, q, r = mp.mpf(var[0]), mp.mpf(var[1]), mp.mpf(rho)
+        sine, cosine = (mp.exp(-(p + q) / 2) * f(mp.sqrt(p * q) * r) for f in (mp.sinh, mp.cosh))
+        size = float(mp.sqrt(p * q))
+    assert error(dual_activation("sin", rho, **both), sine) <= 2 * EPS / 2
+    assert error(dual_activation("cos", rho, **both), cosine) <= 2 * EPS / 2
+    assert error(dual_derivative("sin", rho, **both) / size, cosine) <= 3 * EPS / 2
+    assert error(dual_derivative("cos", rho, **both) / size, sine) <= 3 * EPS / 2
+
+
+def gelu(k, rho):
+    """docs/theory.md, 1.8, at equal variances; the integrals of naive_dual do not reach large ones."""
+    det = (1 + k) ** 2 - (k * rho) ** 2
+    angle = mp.pi / 2 + mp.atan(k * rho / mp.sqrt(det))
+    return (k * rho * angle + (k / (1 + k)) ** 2 * (det + rho**2) / mp.sqrt(det)) / (2 * mp.pi)
+
+
+@pytest.mark.parametrize("var", [1e2, 1e4, 1e6, 1e8])
+@pytest.mark.parametrize("eps", [1e-12, 1e-3, 0.7])
+def test_gelu_complement_loses_the_root_of_the_variance(var, eps):
+    with mp.workdps(50):
+        one, other = (gelu(mp.mpf(var), 1 - mp.mpf(e)) for e in (0, eps))
+        exact = 1 - other / one
+    assert error(c_map_complement("gelu", eps, var=var), exact) <= (1e-14 + 3e-16 * np.sqrt(var)) * exact
+
+
+@pytest.mark.parametrize("name", [name for name in CLOSED if ACTIVATIONS[name].degree is not None])
+@given(eps=st.floats(0, 2), var=variances)
+@settings(max_examples=10)
+def test_homogeneous_activations_have_their_degree(name, eps, var):
+    degree = ACTIVATIONS[name].degree
+    assert_allclose(second_moment(name, var), var**degree * second_moment(name, 1.0), rtol=4 * EPS)
+    assert c_map_complement(name, eps, var=var) == c_map_complement(name, eps)
+
+
 @pytest.mark.parametrize("name", SMOOTH)
 @given(rho=st.floats(-0.5, 0.5), var_u=st.floats(0.1, 3), var_v=st.floats(0.1, 3))
 @settings(max_examples=20)

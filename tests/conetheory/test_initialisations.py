@@ -38,6 +38,18 @@ def test_truncated_moments_against_quadrature(cut):
     assert_allclose(truncated_normal_moments(cut), [float(x) for x in expected], rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("cut", [1e-5, 0.01, 0.3, 1.0, 1.999, 2.0, 3.0, 10.0, 30.0])
+def test_truncated_moments_lose_no_digit(cut):
+    with mp.workdps(400):
+        a = mp.mpf(cut)
+        edge = 2 * a * mp.npdf(a) / mp.erf(a / mp.sqrt(2))
+        variance = 1 - edge
+        expected = variance, (3 - (a**2 + 3) * edge) / variance**2 - 3
+    assert_allclose(truncated_normal_moments(cut), [float(x) for x in expected], rtol=1e-15 * (1 + cut**2))
+    assert truncated_normal_moments(1e-200)[1] == pytest.approx(-1.2, rel=1e-15)
+    assert truncated_normal_moments(1e200) == (1.0, 0.0)
+
+
 @pytest.mark.parametrize("law", LAWS)
 def test_laws_have_the_moments_they_are_said_to_have(law):
     weights = sample_weights(law, (400_000,), rng=1)
@@ -109,7 +121,8 @@ def test_the_rate_is_a_supremum(seed, cosine):
 def test_the_scales_of_the_inputs_do_not_matter():
     atoms = rademacher_preactivations(*pair(7, 5, 0.3))
     expected = failure_rate_of_atoms(atoms, 0.3)
-    assert_allclose(failure_rate_of_atoms(atoms * [1.0, 30.0], 0.3), expected, rtol=1e-9)
+    for scales in ([1.0, 30.0], [1e-150, 1e-150], [1e100, 1e100], [1e-200, 1e150]):
+        assert_allclose(failure_rate_of_atoms(atoms * scales, 0.3), expected, rtol=1e-9)
 
 
 @settings(max_examples=50)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conetheory._homogeneous_tilt import _sector, balanced_tilt, dominating_tilt, log_mgf_and_mean
+from conetheory._homogeneous_tilt import LeakyPair, _sector, balanced_tilt, dominating_tilt, log_mgf_and_mean
 from conetheory.activation_rate import activation_failure_rate
 from conetheory.contraction import (
     failure_probability_nonpositive,
@@ -14,8 +14,14 @@ from conetheory.contraction import (
     preactivation_correlation,
     sharp_threshold,
 )
+from conetheory.large_deviation import failure_rate
 from conetheory.leaky_relu import leaky_relu_failure_rate, leaky_relu_limiting_cosine, leaky_relu_threshold
-from tests.naive_activation_rate import leaky
+from tests.naive_activation_rate import leaky, leaky_log_mgf
+
+
+def pair_of(cosine, theta, slope):
+    return LeakyPair(cosine, theta, math.cos(theta) - cosine, slope)
+
 
 KNOWN = [  # theory.md, section 12: (cosine, norms) -> I for ReLU
     ((0.1, 1.0, 1.0), 0.208990878532),
@@ -82,7 +88,7 @@ def test_threshold_falls_with_the_slope():
 def test_slope_one_is_the_sample_correlation(rho, cosine):
     """The density of a sample correlation falls like [(1 - r c)²/((1 - r²)(1 - c²))]^(-d/2), for every c."""
     exact = math.log((1 - rho * cosine) / math.sqrt((1 - rho**2) * (1 - cosine**2)))
-    assert balanced_tilt(1.0, cosine, math.acos(rho), 1.0)[1] == pytest.approx(exact, rel=1e-13)
+    assert balanced_tilt(1.0, pair_of(cosine, math.acos(rho), 1.0))[1] == pytest.approx(exact, rel=1e-13)
 
 
 @pytest.mark.parametrize(
@@ -104,13 +110,14 @@ def test_closed_form_against_quadrature_on_the_circle(slope, cosine, theta, t, s
         total = mp.quad(lambda a: 1 / (1 + 2 * t * h(a)), edges)
         slope_of_total = mp.quad(lambda a: -2 * h(a) / (1 + 2 * t * h(a)) ** 2, edges)
         value, mean = mp.log(total / (2 * mp.pi)), -slope_of_total / total
-    found = log_mgf_and_mean(t, s, cosine, theta, slope)
+    found = log_mgf_and_mean(t, s, pair_of(cosine, theta, slope))
     assert found == pytest.approx((float(value), float(mean)), abs=2e-15)
 
 
 @pytest.mark.parametrize("x", [-0.9, -0.0101, -0.0099, -1e-9, 0.0, 1e-9, 0.0099, 0.0101, 0.5, 40.0])
 @pytest.mark.parametrize("q", [0.3, 2.0, -0.7])
-def test_sector_integral(x, q):
+@pytest.mark.parametrize("sin", [1.0, 0.1])
+def test_sector_integral(x, q, sin):
     """The integral over the quadrant and its derivative in D, on both sides of the series and of D = 0."""
     if q < 0 and x < 0.5:
         return  # the form is not positive there, or nearly not
@@ -120,7 +127,8 @@ def test_sector_integral(x, q):
         exact_d = mp.mpf(p) * mp.mpf(r) - mp.mpf(q) ** 2
         value = mp.quad(lambda t: 1 / (p + 2 * mp.mpf(q) * t + mp.mpf(r) * t * t), [0, 1, 10, mp.inf])
         ratio = (q / (mp.mpf(p) * r) - value) / (2 * exact_d) if abs(exact_d) > 1e-20 else -1 / (3 * mp.mpf(q) ** 3)
-    assert _sector(p, q, r) == pytest.approx((float(value), float(ratio)), rel=2e-13)
+    expected = (sin * float(value), sin**3 * float(ratio))
+    assert _sector(p, q, r, sin, float(exact_d) / sin**2) == pytest.approx(expected, rel=2e-13)
 
 
 @pytest.mark.parametrize(("slope", "layer"), [(0.3, (0.5, 1.0, 1.0)), (0.1, (0.7, 2.0, 1.0)), (-1.0, (0.8, 1.0, 0.5))])
@@ -140,6 +148,60 @@ def test_rate_is_positive_and_falls_towards_the_threshold(share, norm, other, sl
     assert 0 <= rates[0] <= rates[1] + 1e-14
 
 
+NEAR = [  # cosine, norms, slope, sigma_b2: the angle or 1 - cosine tends to 0
+    (1 - 2**-52, 1.0, 0.3, 0.0),
+    (1 - 2**-52, 1.0, -1.0, 1.0),
+    (1 - 1e-12, 1.0, 0.9, 0.0),
+    (1 - 1e-12, 1e6, -0.5, 1.0),
+    (1 - 1e-9, 1e-3, 0.3, 1.0),
+    (0.5, 1e-6, 0.3, 1.0),
+    (0.5, 1e-9, -1.0, 1.0),
+    (0.5, 1e-9, 1e-3, 1.0),
+    (1e-9, 1.0, -0.5, 1.0),
+    (1e-9, 1e-9, -0.5, 1.0),
+    (1e-9, 1.0, -1.0, 0.0),
+]
+
+
+@pytest.mark.parametrize(("cosine", "norm", "slope", "sigma_b2"), NEAR)
+def test_rate_keeps_its_digits_at_the_ends(cosine, norm, slope, sigma_b2):
+    """Against arctangents to 70 digits: right at the tilt found, and at no other tilt nearby is it more."""
+    found = leaky_relu_failure_rate(cosine, norm, norm, slope=slope, sigma_b2=sigma_b2)
+    with mp.workdps(70):
+        factors = (mp.mpf(1), 1 - mp.mpf("1e-6"), 1 + mp.mpf("1e-6"))
+        exact = [-leaky_log_mgf(mp.mpf(found.tilt) * x, cosine, (norm, norm), slope, (1.0, sigma_b2)) for x in factors]
+        assert exact[0] > exact[1]
+        assert exact[0] > exact[2]
+        assert abs(found.rate - exact[0]) < 1e-9 * exact[0]
+        assert abs(found.rate - exact[0]) < 5e-15
+    assert found.rate > 0
+
+
+@pytest.mark.parametrize(
+    ("cosine", "norm", "sigma_b2", "rate"),
+    [(1 - 2**-53, 1.0, 0.0, 6.2493955e-19), (1 - 1e-12, 1.0, 0.0, 5.6288332e-15), (0.5, 1e-6, 1.0, 0.69314570583)],
+)
+def test_slope_zero_near_one_and_at_small_angles(cosine, norm, sigma_b2, rate):
+    found = leaky_relu_failure_rate(cosine, norm, norm, slope=0.0, sigma_b2=sigma_b2).rate
+    assert found == pytest.approx(rate, rel=1e-7)
+    assert found == failure_rate(cosine, norm, norm, sigma_b2=sigma_b2)
+
+
+def test_slope_to_zero_gives_relu_at_a_positive_cosine():
+    relu = leaky_relu_failure_rate(1 - 1e-6, 1.0, 1.0, slope=0.0).rate
+    errors = [abs(leaky_relu_failure_rate(1 - 1e-6, 1.0, 1.0, slope=x).rate - relu) for x in (1e-3, 1e-6, -1e-6)]
+    assert errors[0] > 100 * max(errors[1:])
+    assert max(errors[1:]) < 1e-6
+
+
+@pytest.mark.parametrize("slope", [-1.0, -0.5])
+@pytest.mark.parametrize("cosine", [1e-300, 9e-10])
+def test_a_positive_cosine_too_small_is_refused_at_negative_slopes(slope, cosine):
+    with pytest.raises(ValueError, match=f"`cosine` must be at least 1e-09 or at most 0 at a .*, got {cosine!r}"):
+        leaky_relu_failure_rate(cosine, 1.0, 1.0, slope=slope)
+    assert leaky_relu_failure_rate(cosine, 1.0, 1.0, slope=1e-6).rate == pytest.approx(0.4042183, abs=1e-6)
+
+
 # ---- negative cosines, where the failures are not convex
 
 
@@ -147,7 +209,7 @@ def test_small_slopes_break_the_balance():
     """At λ = .1 and c = -.3 the failures of the balanced tilt are not the likely ones."""
     found = leaky_relu_failure_rate(-0.3, 1.0, 1.0, slope=0.1)
     theta = math.acos(preactivation_correlation(-0.3, 1.0, 1.0))
-    balanced = balanced_tilt(1.0, -0.3, theta, 0.1)[1]
+    balanced = balanced_tilt(1.0, pair_of(-0.3, theta, 0.1))[1]
     assert found.balance > 2
     assert found.rate < 0.9 * balanced
     assert leaky_relu_failure_rate(-0.05, 1.0, 1.0, slope=0.3).balance == pytest.approx(1, abs=1e-6)
@@ -161,8 +223,8 @@ def test_rate_of_a_negative_cosine_by_sampling():
         z = rng.standard_normal((2, n, width))
         f, g = leaky(slope)(z)
         counts.append(np.mean(np.sum(f * g, axis=1) <= cosine * np.sqrt(np.sum(f * f, axis=1) * np.sum(g * g, axis=1))))
-    _, balance, found = dominating_tilt(cosine, math.acos(rho), slope)
-    balanced = balanced_tilt(1.0, cosine, math.acos(rho), slope)[1]
+    _, balance, found = dominating_tilt(pair_of(cosine, math.acos(rho), slope))
+    balanced = balanced_tilt(1.0, pair_of(cosine, math.acos(rho), slope))[1]
     assert balance > 2
     sampled = -math.log(counts[1] / counts[0] * math.sqrt(2)) / 6
     assert abs(sampled - found) < 0.5 * abs(sampled - balanced)

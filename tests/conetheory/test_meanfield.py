@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.polynomial.hermite_e import hermegauss
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
-from conetheory.dual import ACTIVATIONS, activation_function, dual_activation, second_moment
+from conetheory.dual import ACTIVATIONS, activation_function, c_map_complement, dual_activation, second_moment
+from conetheory.errors import ConvergenceError
 from conetheory.meanfield import cone_curve, layer_map, mean_with_diagonal, relu_unit_norm_recursion
 from tests import naive_gaussian
 from tests.strategies import cosines
@@ -192,3 +193,28 @@ def test_rejects_bad_arguments():
         cone_curve("swish", 3)
     with pytest.raises(ValueError, match="`n` must be at least 1"):
         mean_with_diagonal(0.5, 0)
+
+
+@pytest.mark.parametrize(("sigma_w2", "end"), [(1.0, 0.0), (4.0, np.inf)])
+def test_relu_curves_outlive_their_mean_square(sigma_w2, end):
+    """Without bias the cosines are those of He initialisation, whatever the variance of the weights."""
+    curve, he = cone_curve("relu", 1200, sigma_w2=sigma_w2), cone_curve("relu", 1200, sigma_w2=2.0)
+    assert curve.q[-1] == end
+    assert_array_equal(curve.complement, he.complement)
+    step = cone_curve("step", 3, sigma_w2=1e-300)
+    assert_array_equal(step.complement, cone_curve("step", 3).complement)
+
+
+def test_relu_with_a_bias_beyond_the_floats():
+    """The bias fades: 1 - rho follows the recursion without it, the mean square is inf."""
+    curve = cone_curve("relu", 1200, sigma_w2=4.0, sigma_b2=1.0)
+    assert curve.q[-1] == np.inf
+    assert_array_equal(curve.complement[1101:], c_map_complement("relu", curve.complement[1100:-1]))
+
+
+@pytest.mark.parametrize(
+    ("name", "sigma_w2", "shown"), [("gelu", 0.1, "e-2"), ("gelu", 8.0, r"e\+"), ("tanh", 1e-30, "e-[23]")]
+)
+def test_other_curves_say_that_they_left_the_floats(name, sigma_w2, shown):
+    with pytest.raises(ConvergenceError, match=rf"mean square under {name} has left the range of floats.*{shown}"):
+        cone_curve(name, 1400, sigma_w2=sigma_w2)

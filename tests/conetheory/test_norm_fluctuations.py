@@ -69,6 +69,21 @@ def test_moments_of_the_square_are_known():
     assert abs(cubes.mean() - nf.square_norm_moment(3, [8])) <= 4.5 * cubes.std() / np.sqrt(cubes.size)
 
 
+@pytest.mark.parametrize(
+    ("order", "width", "sigma_w2"), [(100, 10_000, 2.0), (100, 3000, 1.0), (20, 300, 2.0), (5, 1, 2.0)]
+)
+def test_high_moments_at_60_digits(order, width, sigma_w2):
+    """The rising factorial itself overflows at order 100 and width 10000."""
+    with mp.workdps(60):
+        total, binomial = mp.mpf(0), mp.mpf(1)
+        for n in range(1, width + 1):
+            binomial *= mp.mpf(width - n + 1) / n
+            term = mp.gamma(mp.mpf(n) / 2 + order) / mp.gamma(mp.mpf(n) / 2)
+            total += binomial * term
+        exact = (mp.mpf(2) * sigma_w2 / width) ** order * total / mp.mpf(2) ** width
+    assert_allclose(nf.square_norm_moment(order, [width], sigma_w2=sigma_w2), float(exact), rtol=1e-12)
+
+
 def log_energy(drop):
     """ln of 2 B, twice the mean of phi^2, as a series in the variables of the layer: S + T = 1 + s + sqrt(D0) t."""
     series = np.zeros((len(EXPONENTS), drop.size))
@@ -123,5 +138,7 @@ def test_bad_input():
         nf.log_norm_law([3], sigma_w2=0.0)
     with pytest.raises(ValueError, match=r"`order` must be at least 1, got 0"):
         nf.square_norm_moment(0, [3])
+    with pytest.raises(ValueError, match=r"`order` 200 is too large for these `widths`: the moment, e\^"):
+        nf.square_norm_moment(200, [1])
     with pytest.raises(ValueError, match=r"`change` must be finite, got nan"):
         nf.log_norm_law([3]).cdf(np.nan)

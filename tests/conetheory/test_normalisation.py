@@ -68,15 +68,85 @@ def test_the_sum_of_orthogonal_pairs(p_u, p_v, eps, r_u, r_v, eta):
         norm = mp.sqrt((mp.mpf(p_u) + r_u) * (mp.mpf(p_v) + r_v))
         expected = float(1 - (p * (1 - mp.mpf(eps)) + r * (1 - mp.mpf(eta))) / norm)
     value = sum_complement((p_u, p_v, eps), (r_u, r_v, eta))
-    # the turn is the square of a difference of roots, each rounded
-    assert_allclose(value, expected, rtol=16 * EPS, atol=8 * EPS * (np.sqrt(expected) + EPS))
+    assert_allclose(value, expected, rtol=16 * EPS, atol=1e-300)  # subnormal complements have fewer digits
     assert 0 <= value <= 2
 
 
 def test_a_tiny_angle_between_sums_is_not_lost():
     with mp.workdps(60):
         expected = 1 - (1 + mp.sqrt(1 + mp.mpf(2) ** -40)) / mp.sqrt(2 * (2 + mp.mpf(2) ** -40))
-    assert_allclose(sum_complement((1, 1, 0), (1, 1 + 2**-40, 0)), float(expected), rtol=1e-3)  # (sqrt r - 1)^2
+    assert_allclose(sum_complement((1, 1, 0), (1, 1 + 2**-40, 0)), float(expected), rtol=16 * EPS)
+
+
+@pytest.mark.parametrize("delta", [1e-2, 1e-6, 1e-10])
+@pytest.mark.parametrize("bias", [1.0, 0.1])
+def test_a_tiny_angle_behind_biases_is_not_lost(delta, bias):
+    state = PairState(var_u=1.0, var_v=1.0 + delta, complement=0.0)
+    with mp.workdps(60):
+        q, b = mp.mpf(float(state.var_v)), mp.mpf(bias) / 3
+        expected = 1 - (mp.sqrt(q) + b) / mp.sqrt((1 + b) * (q + b))
+    assert_allclose(dense(state, sigma_w2=3.0, sigma_b2=bias).complement, float(expected), rtol=16 * EPS)
+
+
+@pytest.mark.parametrize("size", [1e160, 1e-170])
+def test_mean_squares_of_any_size(size):
+    first, second = np.array([1, 3]) * size, np.array([2, 1]) * size
+    expected = sum_complement((1, 3, 0.2), (2, 1, 0.1))
+    assert_allclose(sum_complement((*first, 0.2), (*second, 0.1)), expected, rtol=16 * EPS)
+    assert_allclose(sum_complement((first[0], 3, 0.2), (second[0], 1, 0.1)), expected, rtol=16 * EPS)
+
+
+@pytest.mark.parametrize("k", [1e-6, 1e-3, 1.0])
+def test_an_almost_constant_activation_keeps_its_digits(k):
+    with mp.workdps(50):
+        var = mp.exp(-k) * mp.cosh(mp.mpf(k)) - mp.exp(-k)
+        expected = (mp.cosh(mp.mpf(k)) - mp.cosh(mp.mpf(k) / 2)) * mp.exp(-k) / var
+    after = activate(PairState(var_u=k, var_v=k, complement=0.5), "cos")
+    # the named cosine is a closed form, the function a quadrature of differences of order k of values of order 1
+    assert_allclose([after.var_u, after.complement], [float(var), float(expected)], rtol=1e-14)
+    function = activate(PairState(var_u=k, var_v=k, complement=0.5), lambda x: np.cos(x))
+    assert_allclose([function.var_u, function.complement], [float(var), float(expected)], rtol=1e-12 + 1e-15 / k)
+
+
+def test_maxout_has_a_mean():
+    state = PairState(var_u=3.0, var_v=3.0, complement=0.4)
+    after = activate(state, "maxout2")
+    assert_allclose([after.mean_u, after.q_u], [np.sqrt(3 / np.pi), 3.0], rtol=1e-14)
+    assert_allclose(after.cosine_complement, c_map_complement("maxout2", 0.4), rtol=1e-13)
+    other = activate(PairState(var_u=3.0, var_v=3.0 * (1 + 1e-15), complement=0.4), "maxout2")  # the other branch
+    assert_allclose(other.complement, after.complement, rtol=1e-13)
+    draws = np.random.default_rng(20).standard_normal((2, 200_000)) * np.sqrt(3)
+    assert abs(sample_mean(draws.max(axis=0)).zscore(float(after.mean_u))) < 4.5
+
+
+def layer_norm_map(complement, sigma_b2):
+    state = PairState(var_u=1.0, var_v=1.0, complement=complement)
+    return float(layer_norm(activate(dense(state, sigma_b2=sigma_b2), "relu")).complement)
+
+
+def test_biases_decide_whether_layer_norm_prevents_the_cone():
+    """Slope at cosine 1: π/(π − 1) σ_w²/(σ_w² + s_b), below 1 from s_b/σ_w² = 1/(π − 1)."""
+    for sigma_b2 in (0.0, 0.4, 1.0):
+        slope = np.pi / (np.pi - 1) / (1 + sigma_b2)
+        assert_allclose(layer_norm_map(1e-14, sigma_b2) / 1e-14, slope, atol=1e-6)  # O(√ε)
+    after = []
+    for sigma_b2 in (0.0, 0.4, 1.0):
+        complement = 0.9
+        for _ in range(60):
+            complement = layer_norm_map(complement, sigma_b2)
+        after.append(complement)
+    assert 1 - 1e-8 < after[0] < 1
+    assert 0.04 < after[1] < 0.05
+    assert after[2] < 1e-8
+
+
+@pytest.mark.parametrize("sigma_b2", [0.2, 1.0])
+def test_biases_against_simulation(sigma_b2):
+    complement = 0.9
+    for _ in range(4):
+        complement = layer_norm_map(complement, sigma_b2)
+    found = sample_mean(normalised_cosines(0.1, "relu", 256, 400, depth=4, sigma_b2=sigma_b2, rng=21)[:, -1])
+    assert abs(found.value - (1 - complement)) <= 4.5 * found.stderr + 8 / 256  # O(1/width) a layer
 
 
 @given(st.floats(0.1, 10), st.floats(-1, 1), st.floats(0.1, 4), st.floats(0, 4))

@@ -136,3 +136,32 @@ def test_errors_name_the_argument():
         share_interval(np.full((4, 4), np.nan))
     with pytest.raises(TypeError, match="`features` must hold real numbers"):
         share_interval(np.full((4, 4), "a"))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_constant_within_models(seed):
+    """All variance is between models: no share above 1, no variance below 0."""
+    x = np.random.default_rng(seed).standard_normal((4, 1)) + np.zeros((4, 5))
+    found = initialisation_share(x)
+    assert found.share == 1
+    assert 0 <= found.within <= 1e-30
+    with pytest.raises(ValueError, match="`features` must vary over the inputs within models, got a variance of"):
+        share_interval(x)
+
+
+@pytest.mark.parametrize("exponent", [-1060, -600, 600, 1000])
+def test_any_size_of_features(exponent):
+    """Squares would under- or overflow; powers of 2 and small integers, so that nothing is rounded."""
+    x = np.random.default_rng(0).integers(-8, 9, (4, 5)).astype(float)
+    plain, scaled = share_interval(x), share_interval(np.ldexp(x, exponent))
+    assert (plain.share, plain.low, plain.high) == (scaled.share, scaled.low, scaled.high)
+    found, size = initialisation_share(np.ldexp(x, exponent)), initialisation_share(x)
+    assert (found.share, found.share_stderr) == (size.share, size.share_stderr)
+    assert (found.within, found.total) == ((0.0, 0.0) if exponent < 0 else (np.inf, np.inf))
+
+
+def test_components_scale_like_squares():
+    x = np.random.default_rng(1).standard_normal((4, 5, 2))
+    plain, scaled = initialisation_share(x), initialisation_share(x * 2.0**100)
+    assert scaled.between == plain.between * 2.0**200
+    assert scaled.within == plain.within * 2.0**200

@@ -156,12 +156,19 @@ def test_below_the_least_double_the_logarithm_is_kept():
         sample_failure_probability(0.9, 1.0, 1.0, 40_000, n_trials=300, rng=0)
 
 
-def test_no_failing_trial_is_zero_with_an_interval():
+def test_no_failing_trial_has_an_interval_and_no_standard_error():
     sample = TiltedSample(log_value=-math.inf, relative_stderr=math.inf, log_bound=-5.0, tilt=1.0, n=1000)
-    assert sample.estimate() == Estimate(value=0.0, stderr=0.0, n=1000)
+    with pytest.raises(ValueError, match="`log_value` must be finite to have a standard error, got -inf"):
+        sample.estimate()
     found = sample.interval(1e-3)
     assert found.low == 0
     assert 0 < found.high < math.exp(-5)
+
+
+def test_level_is_the_chance_of_missing():
+    sample = sample_tilted_failures(0.9, 1.0, 1.0, 256, n_trials=500, rng=0)
+    rare, common = sample.interval(1e-6), sample.interval(0.1)
+    assert rare.low < common.low < common.high < rare.high
 
 
 def test_same_numbers_for_any_number_of_workers():
@@ -243,6 +250,11 @@ def expected_means(t, cosine, theta):
         ({"cosine": 1.5}, r"`cosine` must lie in \[-1, 1\], got 1.5"),
         ({"cosine": math.nan}, "`cosine` must be finite, got nan"),
         ({"norm_u": -1.0}, "`norm_u` must be at least 0, got -1.0"),
+        (
+            {"cosine": 1e-300, "norm_u": 1e-6, "norm_v": 1e-6},
+            "`cosine` must be at most 0 or at least 1e-100, got 1e-300",
+        ),
+        ({"cosine": 1e-300, "tilt": 1.0}, "`cosine` must be at most 0 or at least 1e-100, got 1e-300"),
         ({"width": 0}, "`width` must be at least 1, got 0"),
         ({"n_trials": 1}, "`n_trials` must be at least 2, got 1"),
         ({"workers": 0}, "`workers` must be at least 1, got 0"),

@@ -51,6 +51,13 @@ def test_samples_repeat_and_equal_inputs_stay_equal():
     assert_allclose(normalised_cosines(1.0, "relu", 32, 5, depth=2, rng=7), 1.0, rtol=1e-13)
 
 
+def test_biases_are_shared_by_the_two_points():
+    """One linear layer without weights to speak of: huge biases make the points one."""
+    assert_allclose(normalised_cosines(-0.5, "linear", 32, 3, sigma_b2=1e12, rng=7)[:, 1], 1.0, atol=1e-10)
+    plain, unbiased = (normalised_cosines(0.2, "relu", 32, 3, rng=7, **more) for more in ({}, {"sigma_b2": 0.0}))
+    assert np.array_equal(plain, unbiased)
+
+
 def test_a_transformer_starts_at_its_inputs():
     x = np.random.default_rng(8).standard_normal((2, 2, 8))
     curves = transformer_cosines(x, "relu", 2, depth=1, heads=2, rng=9)
@@ -62,6 +69,8 @@ def test_a_transformer_starts_at_its_inputs():
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="`norm` must be one of layer, rms, got 'batch'"):
         normalised_cosines(0.0, "relu", 8, 1, norm="batch")
+    with pytest.raises(ValueError, match="`sigma_b2` must be at least 0, got -1"):
+        normalised_cosines(0.0, "relu", 8, 1, sigma_b2=-1.0)
     with pytest.raises(ValueError, match="`placement` must be one of pre, post, got 'none'"):
         residual_cosines(0.0, "relu", 8, 1, depth=1, placement="none")
     with pytest.raises(ValueError, match="`width` must be at least 4, got 2"):

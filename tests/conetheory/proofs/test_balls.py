@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conetheory.errors import ConvergenceError
-from conetheory.proofs.balls import ball, enclosure, integrate, rational, working_precision
+from conetheory.proofs.balls import ball, enclosure, end_point, integrate, rational, working_precision
 from conetheory.proofs.series import Quotient
 
 fractions = st.fractions(-10, 10, max_denominator=10**9)
@@ -161,6 +161,45 @@ def test_a_quotient_holds_the_value(series, order, plain, x):
 def test_a_quotient_of_an_interval_holds_its_points(low, width, share):
     lift = Quotient(lambda x: x.sin() - x * x.cos(), 3)
     assert lift(ball(low, low + width)).overlaps(lift(ball(low + share * width)))
+
+
+def exponential(terms):
+    """The power series of e^x up to x^(terms - 1), of an argument that may be a ball."""
+
+    def function(x):
+        return sum((x**k * fmpq(1, math.factorial(k)) for k in range(terms)), start=x * 0)
+
+    return function
+
+
+@pytest.mark.parametrize("power", [39, 40, 41, 43])
+@pytest.mark.parametrize("order", [0, 1])
+def test_the_remainder_replaces_the_terms_that_it_bounds(power, order):
+    """A monomial of degree 40 to 43 must not be counted in the head and in the remainder too."""
+
+    def monomial(x):
+        result = x
+        for _ in range(power - 1):
+            result = result * x
+        return result
+
+    found = Quotient(monomial, order)
+    for at in ("1", "1.001", "3"):
+        assert found(ball(at)).overlaps(ball(at) ** (power - order))
+    if power == 40 + order:  # then the remainder is exact
+        assert found(ball(1)).rad() < arb("1e-15")
+        assert not found(ball(1)) > ball("1.5")
+
+
+def test_a_polynomial_beyond_the_head_is_enclosed_within_its_remainder():
+    found = Quotient(exponential(60), 0)(ball(3))
+    assert found.overlaps(arb(3).exp())
+    assert found.rad() < arb("1e-20")
+
+
+def test_an_end_is_a_fraction():
+    assert end_point(ball("1/8")) == Fraction(1, 8)
+    assert end_point(arb(0)) == 0
 
 
 def test_a_quotient_checks_order_range_and_length():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from conetheory.contraction import chebyshev_constant, preactivation_angle, sharp_threshold
 from conetheory.meanfield import cone_curve
+from conetheory.proofs import certified_depth as depth
 from conetheory.proofs import certified_layer as layer
 from conetheory.proofs import certified_rate as rate
 from conetheory.proofs import certified_threshold as threshold
@@ -154,6 +155,12 @@ def variance(theta):
     return 4 * j22 + k * k * (3 + 2 * j22) - 8 * k * j31
 
 
+def share_rest(theta):
+    beta = 2 * mp.cos(theta) - 1
+    share = (kappa(mp.acos((1 + beta) / 2)) - 1 / mp.pi) / (1 - 1 / mp.pi)
+    return (share - 1 + mp.pi / (2 * (mp.pi - 1)) * (1 - beta)) / (1 - beta) ** mp.mpf("1.5")
+
+
 def paper_margin(a, s):
     b, c = a * (1 + s), 2 * (1 + s) / (1 + (1 + s) ** 2)
     spread = mp.sqrt((1 + a * a) * (1 + b * b))
@@ -173,14 +180,16 @@ ANGLES = [  # ball function, what it encloses in terms of theta = x or psi = x
     (relu_balls.kappa, kappa),
     (layer._kappa_slope_theta, lambda x: -mp.diff(kappa, x) / x),
     (layer._kappa_slope_psi, lambda x: -mp.diff(kappa, mp.pi - x) / x**2),
-    (layer._half_rest, lambda x: (1 - kappa(x) - (1 - mp.cos(x)) / 2) / x**2),
-    (layer._half_rest, lambda x: (1 - kappa(mp.pi - x) - (1 + mp.cos(x)) / 2) / x**2),
+    (layer._lift_over_distance, lambda x: (kappa(x) - mp.cos(x)) / (2 - 2 * mp.cos(x)) ** mp.mpf("1.5")),
+    (layer._share_rest, share_rest),
+    (depth._half_rest, lambda x: (1 - kappa(x) - (1 - mp.cos(x)) / 2) / x**2),
+    (depth._half_rest, lambda x: (1 - kappa(mp.pi - x) - (1 + mp.cos(x)) / 2) / x**2),
     (layer._summand_slope_theta, lambda x: -mp.diff(lambda y: j(2, 2, y) - j(1, 1, y) ** 2, x) / x),
     (layer._summand_slope_psi, lambda x: -mp.diff(lambda y: j(2, 2, y) - j(1, 1, y) ** 2, mp.pi - x) / x**4),
     (layer._ratio_rest, lambda x: (x / (2 * mp.pi) * j(2, 2, mp.pi - x) - 2 * j(1, 1, mp.pi - x) ** 2) / x**6),
     (layer._variance_theta, lambda x: variance(x) / x**4),
     (layer._variance_psi, lambda x: variance(mp.pi - x) / x**5),
-    (layer._he_rest, lambda x: (kappa(x) - mp.cos(x / (1 + x / (3 * mp.pi)))) / x**4),
+    (depth._he_rest, lambda x: (kappa(x) - mp.cos(x / (1 + x / (3 * mp.pi)))) / x**4),
 ]
 
 
@@ -347,25 +356,23 @@ def test_every_certificate_is_proven(name):
     assert found.domain
 
 
-FALSE = {
-    "lift, a constant beyond its limit": lambda: layer.arc_cosine_lift("0.0323"),
-    "lift by a millionth": lambda: layer.arc_cosine_lift(0, offset="1e-6"),
-    "slope by a millionth": lambda: layer.arc_cosine_increases(offset="1e-6"),
-    "complement": lambda: layer.complement_at_least_half(offset="1e-6"),
-    "unit norms": lambda: layer.contraction_at_unit_norms("0.5001"),
-    "box beyond the threshold": lambda: layer.contraction_on_box("0.95", 1, 2),
-    "paper": lambda: layer.paper_threshold_suffices(offset="0.01"),
-    "summand": lambda: layer.summand_variance_increases(offset="1e-6"),
-    "ratio": lambda: layer.summand_ratio_decreases(offset="1e-6"),
-    "variance": lambda: layer.variance_positive(offset="1e-6"),
-    "theorem 4": lambda: layer.theorem_4_constant(offset="1e-3"),
-    "he": lambda: layer.he_initialisation_rate(offset="1e-6"),
-    "K 20": lambda: threshold.chebyshev_at_unit_norms(20),
-    "K 20.999": lambda: threshold.chebyshev_at_unit_norms("20.999"),
-    "K on a box": lambda: threshold.chebyshev_on_box(7),
+FALSE = {  # one a maker, with a constant just beyond the best
+    "lift": lambda: layer.arc_cosine_lift("0.0323"),  # 1/pi³ = .03225
+    "slope": lambda: layer.arc_cosine_increases("0.1014"),  # 1/pi² = .10132
+    "complement": lambda: depth.complement_at_least_half("0.182"),  # 1/2 - 1/pi = .18169
+    "unit norms": lambda: layer.contraction_at_unit_norms("0.1062"),  # 1/(3 pi) = .10610
+    "box beyond the threshold": lambda: layer.contraction_on_box("0.9", 1, 2),  # c* = .8939
+    "paper": lambda: layer.paper_threshold_suffices("0.087"),  # .08645
+    "summand": lambda: layer.summand_variance_increases("0.0155"),  # 3/(2 pi⁴) = .01540
+    "ratio": lambda: layer.summand_ratio_decreases("0.00027"),  # 1/(4 pi⁶) = .00026004
+    "variance": lambda: layer.variance_positive("0.0018"),  # 8/(15 pi⁵) = .001743
+    "theorem 4": lambda: layer.theorem_4_constant("0.156"),  # 1/(3 (pi - 1)) = .15565
+    "he": lambda: depth.he_initialisation_rate("0.0073"),  # cos(pi/4)/pi⁴ = .007259
+    "K": lambda: threshold.chebyshev_at_unit_norms("12.4"),  # 12.393
+    "K on a box": lambda: threshold.chebyshev_on_box("19.5", ("0.85", "0.9")),  # 19.74
     "K beyond the threshold": lambda: threshold.chebyshev_on_box(10**6, ("0.9", "0.95"), (1, 2)),
-    "uniform rate": lambda: rate.rate_at_unit_norms(offset="1e-6"),
-    "rate on a box": lambda: rate.rate_on_box("0.5"),
+    "uniform rate": lambda: rate.rate_at_unit_norms("0.022"),  # .02166
+    "rate on a box": lambda: rate.rate_on_box("0.0325"),  # .03206
     "M above the threshold": lambda: rate.mgf_below_one("0.01", "0.9", 2, 1),
 }
 
@@ -378,13 +385,84 @@ def test_a_false_certificate_fails_with_a_witness(name):
     assert found.open_share == 1
 
 
-def test_constants_are_the_best():
-    """The certificates hold a hair inside the limits that theory gives for them."""
-    assert layer.arc_cosine_lift("0.03225").proven  # pi^-3 = .032252
-    assert layer.contraction_at_unit_norms("0.5").open_share < 1e-9  # a zero at the end of the closed domain
-    assert layer.contraction_at_unit_norms("0.4999").proven
-    assert threshold.chebyshev_at_unit_norms("21.001").proven
-    assert rate.mgf_below_one("0.01", "0.89", 2, 1).proven
+TRUE = {
+    "lift": lambda: layer.arc_cosine_lift("0.03225"),
+    "complement": lambda: depth.complement_at_least_half("0.1815"),
+    "unit norms": lambda: layer.contraction_at_unit_norms("0.1061"),
+    "paper": lambda: layer.paper_threshold_suffices("0.0864"),
+    "summand": lambda: layer.summand_variance_increases("0.01539"),
+    "variance": lambda: layer.variance_positive("0.00174"),
+    "theorem 4": lambda: layer.theorem_4_constant("0.1556"),
+    "he": lambda: depth.he_initialisation_rate("0.00725"),
+    "K": lambda: threshold.chebyshev_at_unit_norms("12.3"),
+    "uniform rate": lambda: rate.rate_at_unit_norms("0.0216"),
+    "M below the threshold": lambda: rate.mgf_below_one("0.01", "0.89", 2, 1),
+}
+
+
+@pytest.mark.parametrize("name", TRUE)
+def test_a_constant_just_inside_the_best_is_proven(name):
+    assert TRUE[name]().proven
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        layer.arc_cosine_lift,
+        layer.arc_cosine_increases,
+        layer.contraction_at_unit_norms,
+        layer.paper_threshold_suffices,
+        layer.summand_variance_increases,
+        layer.summand_ratio_decreases,
+        layer.variance_positive,
+        layer.theorem_4_constant,
+        depth.complement_at_least_half,
+        depth.he_initialisation_rate,
+        threshold.chebyshev_at_unit_norms,
+        rate.rate_at_unit_norms,
+    ],
+)
+def test_a_constant_is_printed_and_not_negative(make):
+    assert " 1/1000" in make("1/1000").statement
+    with pytest.raises(ValueError, match=r"`constant` must be at least 0, got '-0\.1'"):
+        make("-0.1")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layer.contraction_on_box("0.5", -1, 1), r"`norms` must be an interval of positive .*got \(-1, 1\)"),
+        (lambda: layer.contraction_on_box("0.5", 2, 1), r"`norms` must be an interval of positive .*got \(2, 1\)"),
+        (lambda: layer.contraction_on_box(-2), r"`highest` must lie in \(-1, 1\), got -2"),
+        (
+            lambda: rate.rate_on_box("0.01", (-1, "0.5")),
+            r"`cosines` must be an interval inside \(0, 1\), got \(-1, '0\.5'\)",
+        ),
+        (
+            lambda: rate.rate_on_box("0.01", norms=(0, 1)),
+            r"`norms` must be an interval of positive numbers, got \(0, 1\)",
+        ),
+        (lambda: rate.rate_on_box("-0.01"), r"`rate` must be positive, got '-0\.01'"),
+        (lambda: threshold.chebyshev_on_box(22, ("0.5", 1)), r"`cosines` must be an interval inside \(0, 1\), got"),
+        (
+            lambda: threshold.chebyshev_on_box(22, norms=(-1, 1)),
+            r"`norms` must be an interval of positive numbers, got",
+        ),
+        (lambda: threshold.chebyshev_on_box(0), r"`bound` must be positive, got 0"),
+        (lambda: rate.mgf_below_one(0, "0.5", 1, 1), r"`t` must be positive, got 0"),
+        (
+            lambda: rate.mgf_below_one(1, "-0.5", 1, 1),
+            r"`cosine` must lie in \(0, 1\) and the norms be positive, got '-0\.5'",
+        ),
+        (
+            lambda: threshold.sharp_threshold_within(-1, 2, threshold.enclose_sharp_threshold(1, 2)),
+            "`norm_u` and `norm_v` must be positive and different, got -1 and 2",
+        ),
+    ],
+)
+def test_what_the_theorems_do_not_cover_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 @given(st.floats(0.001, 0.999), st.floats(0.9, 1.1), st.floats(0.9, 1.1))
