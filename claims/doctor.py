@@ -26,7 +26,7 @@ def examine(data: Path | None = None) -> dict[str, Any]:
     -------
     dict
         ``conetheory``, ``commit``, ``python``, ``platform``, ``libraries``, ``optional`` (installed or not),
-        ``cpus``, ``threads``, ``simd``, ``gpu``, ``data``.
+        ``cpus``, ``threads``, ``simd``, ``kernels``, ``gpu``, ``data``.
     """
     found = environment()
     optional = ("torch", "umap", "dask", "pyarrow", "sympy")
@@ -40,6 +40,7 @@ def examine(data: Path | None = None) -> dict[str, Any]:
         "cpus": found["cpus"],
         "threads": _threads(),
         "simd": _simd(),
+        "kernels": _kernels(),
         "gpu": _gpu(),
         "data": _data(data),
     }
@@ -66,6 +67,13 @@ def _simd() -> str:
         if features.get(name):
             return f"{name} on {binding.get_host_cpu_name()}"
     return f"none known on {binding.get_host_cpu_name() or platform.machine()}"
+
+
+def _kernels() -> str:
+    """Return which kernels sample a random layer."""
+    from sims._layer_trials import KERNELS
+
+    return KERNELS
 
 
 def _gpu() -> str:

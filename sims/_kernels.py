@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numba import njit
 
-__all__ = ["count_contractions", "fill_cosines"]
+__all__ = ["count_contractions", "fill_cosines", "fill_layer_sums"]
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -54,27 +54,40 @@ def _cosine_complement(inner, norm_u, norm_v, distance, excess):
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def fill_cosines(rng, out, width, active, cos_half, sin_half):
-    """Fill `out` with cosines after one ReLU layer; NaN where a vector is zero."""
-    for i in range(out.size):
+def fill_layer_sums(rng, out, width, active, cos_half, sin_half):
+    """Fill `out`, shape (5, trials), with the sums of one layer a trial: those of `_layer_sums`, in its order."""
+    for i in range(out.shape[1]):
         inner, norm_u, norm_v, distance, excess = _layer_sums(rng, width, active, cos_half, sin_half)
+        out[0, i] = inner
+        out[1, i] = norm_u
+        out[2, i] = norm_v
+        out[3, i] = distance
+        out[4, i] = excess
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def fill_cosines(sums, out):
+    """Fill `out` with the cosines of layers of which `sums`, shape (5, trials), are known; NaN where a vector is 0."""
+    for i in range(out.size):
+        inner, norm_u, norm_v = float(sums[0, i]), float(sums[1, i]), float(sums[2, i])
         if norm_u == 0.0 or norm_v == 0.0:
             out[i] = np.nan
         else:
-            complement = _cosine_complement(inner, norm_u, norm_v, distance, excess)
+            complement = _cosine_complement(inner, norm_u, norm_v, float(sums[3, i]), float(sums[4, i]))
             out[i] = 1.0 - complement if complement < 0.5 else inner / math.sqrt(norm_u * norm_v)
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def count_contractions(rng, n, width, active, cos_half, sin_half, threshold):
-    """Return how many of `n` trials end with a cosine above `threshold`; an undefined cosine does not."""
+def count_contractions(sums, threshold):
+    """Return how many layers end with a cosine above `threshold`; an undefined cosine does not."""
     successes = 0
-    for _ in range(n):
-        inner, norm_u, norm_v, distance, excess = _layer_sums(rng, width, active, cos_half, sin_half)
+    for i in range(sums.shape[1]):
+        inner, norm_u, norm_v = float(sums[0, i]), float(sums[1, i]), float(sums[2, i])
         if norm_u == 0.0 or norm_v == 0.0:
             continue
         if threshold < 0.5:
             successes += inner > threshold * math.sqrt(norm_u * norm_v)
         else:  # 1 - threshold is exact here
-            successes += _cosine_complement(inner, norm_u, norm_v, distance, excess) < 1.0 - threshold
+            complement = _cosine_complement(inner, norm_u, norm_v, float(sums[3, i]), float(sums[4, i]))
+            successes += complement < 1.0 - threshold
     return successes

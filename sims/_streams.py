@@ -1,15 +1,17 @@
-"""Reproducible random streams: a sample is a fixed number of blocks, one stream each, whatever the threads."""
+"""Reproducible random streams: trials come in blocks of fixed size, one stream each, whatever the threads.
+
+So the first trials of a sample are the same however many there are: a sample can be extended without doing them anew.
+"""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-__all__ = ["block_streams", "map_blocks"]
+__all__ = ["BLOCK", "block_streams", "map_blocks"]
 
-BLOCKS = 32  # changing it changes every sampled number
+BLOCK = 1024  # trials a block; changing it changes every sampled number
 
 
 def block_streams(rng: np.random.Generator | int | None, n_blocks: int) -> list[np.random.Generator]:
@@ -32,15 +34,16 @@ def map_blocks(
     *,
     rng: np.random.Generator | int | None,
     workers: int = 1,
+    block: int = BLOCK,
 ) -> list[Any]:
     """Return ``kernel(stream, trials)`` for each block of the trials 0..n-1, in order.
 
-    `workers` threads run the blocks, which helps a kernel that releases the GIL; the result does not depend on it.
+    `block` is the number of trials in a block, fewer where a trial takes long. `workers` threads run the blocks, which
+    helps a kernel that releases the GIL; the result does not depend on it.
     """
-    edges = np.linspace(0, n, min(n, BLOCKS) + 1).astype(int).tolist()
-    trials = [slice(start, stop) for start, stop in pairwise(edges)]
+    trials = [slice(start, min(start + block, n)) for start in range(0, n, block)]
     streams = block_streams(rng, len(trials))
     if workers == 1:
-        return [kernel(stream, block) for stream, block in zip(streams, trials, strict=True)]
+        return [kernel(stream, part) for stream, part in zip(streams, trials, strict=True)]
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(kernel, streams, trials))

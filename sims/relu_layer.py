@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 from conetheory._arrays import as_array, as_cosine, as_count, as_nonnegative
 from conetheory.contraction import preactivation_angle
 from sims import _kernels
+from sims._layer_trials import layer_sums
 from sims._streams import map_blocks
 from sims.estimate import Estimate, proportion
 
@@ -47,7 +48,7 @@ def sample_cosines(
     Returns
     -------
     ndarray, shape (n,)
-        Cosines in [0, 1], NaN where a vector is zero; rounding error a few 1e-16.
+        Cosines in [0, 1], NaN where a vector is zero. Below 32 units 1 - c has relative error 1e-15, else about 1e-6.
 
     Examples
     --------
@@ -57,12 +58,11 @@ def sample_cosines(
     rho = float(as_cosine("rho", rho))
     law = _polar_law(2 * math.atan2(math.sqrt(1 - rho), math.sqrt(1 + rho)))
     width, out = as_count("width", width), np.empty(as_count("n", n))
-    map_blocks(
-        lambda stream, trials: _kernels.fill_cosines(stream, out[trials], width, *law),
-        n,
-        rng=rng,
-        workers=as_count("workers", workers),
-    )
+
+    def fill(stream: np.random.Generator, trials: slice) -> None:
+        _kernels.fill_cosines(layer_sums(stream, trials.stop - trials.start, width, law), out[trials])
+
+    map_blocks(fill, n, rng=rng, workers=as_count("workers", workers))
     return out
 
 
@@ -166,7 +166,7 @@ def count_failures(
     width, n_trials, threshold = as_count("width", width), as_count("n_trials", n_trials), float(cosine)
 
     def successes(stream: np.random.Generator, trials: slice) -> Any:
-        return _kernels.count_contractions(stream, trials.stop - trials.start, width, *law, threshold)
+        return _kernels.count_contractions(layer_sums(stream, trials.stop - trials.start, width, law), threshold)
 
     return n_trials - sum(map_blocks(successes, n_trials, rng=rng, workers=as_count("workers", workers)))
 
@@ -188,7 +188,8 @@ def contraction_probability(
     .. math:: P(\cos(\phi(Wu + b), \phi(Wv + b)) > \cos(u, v)).
 
     The inequality is strict, and a cosine that is undefined because a vector is zero counts as failure: at cosine 1
-    the probability is 0. Comparisons near 1 are made on :math:`1 - c'`, to a relative error of about 1e-15.
+    the probability is 0. Comparisons near 1 are made on :math:`1 - c'`, to a relative error of about 1e-15 below 32
+    units and 1e-6 from there on.
 
     Parameters
     ----------

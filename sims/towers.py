@@ -144,7 +144,7 @@ def _dense(x: np.ndarray, sigma_w2: float, rng: np.random.Generator) -> np.ndarr
     width = x.shape[2]
     u, v = x[:, 0], x[:, 1]
     square = np.einsum("nd,nd->n", u, u)
-    along = np.einsum("nd,nd->n", u, v) / square
+    along = np.divide(np.einsum("nd,nd->n", u, v), square, out=np.zeros_like(square), where=square > 0)  # u may be 0
     rest = v - along[:, None] * u  # not the difference of two Gram entries, which would lose its digits near cosine 1
     across = np.sqrt(np.einsum("nd,nd->n", rest, rest) * sigma_w2 / width)
     g = rng.standard_normal(x.shape)

@@ -275,7 +275,7 @@ def test_sphere_without_a_swap_has_no_critical_scale(conetheory):
 
 
 def test_layer_has_theory_beside_it(conetheory):
-    words = ("simulate", "layer", "--cosine", 0.3, "--norm-u", 2, "--norm-v", 0.5, "--width", 64, "--trials", 2000)
+    words = ("simulate", "layer", "--cosine", 0.3, "--norm-u", 2, "--norm-v", 0.5, "--width", 16, "--trials", 2000)
     done = conetheory(*words, "--sigma-b2", 0.5, "--seed", 3, "--json")
     (found,) = objects(done.out)
     given = {"sigma_w2": 1.0, "sigma_b2": 0.5}
@@ -284,7 +284,7 @@ def test_layer_has_theory_beside_it(conetheory):
     assert found["sharp_threshold"] == pytest.approx(float(sharp_threshold(2, 0.5, **given)))
     assert found["paper_threshold"] == pytest.approx(float(paper_threshold(2, 0.5)))
     assert 0 <= found["probability"] <= 1
-    assert (found["cosine"], found["width"], found["n"]) == (0.3, 64, 2000)
+    assert (found["cosine"], found["width"], found["n"]) == (0.3, 16, 2000)
     assert objects(conetheory(*words, "--sigma-b2", 0.5, "--seed", 3, "--json").out) == [found]
     assert objects(conetheory(*words, "--sigma-b2", 0.5, "--seed", 4, "--json").out) != [found]
     assert "probability" in conetheory(*words).out

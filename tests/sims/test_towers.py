@@ -33,6 +33,14 @@ def test_a_residual_block_has_the_law_of_its_weights(placement, norm):
     assert ks_2samp(direct, fast[:, 1]).pvalue > 1e-4
 
 
+def test_a_dense_layer_takes_a_point_at_the_origin():
+    """Narrow ReLU layers may turn a point off."""
+    x = np.stack([np.zeros((5000, 4)), np.ones((5000, 4))], axis=1)
+    z = _dense(x, 2.0, np.random.default_rng(0))
+    assert np.all(z[:, 0] == 0)
+    assert abs(sample_mean((z[:, 1] ** 2).ravel()).zscore(2.0)) < 4.5
+
+
 def test_attention_is_what_its_definition_says():
     """The same draws, head by head and token by token."""
     x = np.random.default_rng(3).standard_normal((1, 3, 4))
