@@ -17,7 +17,7 @@ from claims.verify import Plan
 
 __all__ = ["ResultFolder", "environment", "summarise", "write_atomically"]
 
-_LIBRARIES = ("numpy", "scipy", "numba", "scikit-learn", "matplotlib", "python-flint", "torch")
+_LIBRARIES = ("numpy", "scipy", "numba", "scikit-learn", "matplotlib", "python-flint", "mpmath", "torch")
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
