@@ -15,6 +15,7 @@ from scipy import stats
 
 from conetheory.finite_width import cosine_expansion
 from sims import _kernels, _layer_trials
+from sims import _lane_functions as functions
 from sims import _lane_kernels as lanes
 from sims import _simd as simd
 from sims._binomial import binomial_table, draw_binomials
@@ -72,8 +73,8 @@ def test_every_instruction_is_that_of_numpy():
 @njit
 def transforms(bits, energy, angle, sine, cosine):
     for i in range(0, bits.size, 16):
-        simd.store(energy, i, lanes.minus_log(simd.load(bits, i)))
-        s, c = lanes.sine_and_cosine(simd.load(angle, i))
+        simd.store(energy, i, functions.minus_log(simd.load(bits, i)))
+        s, c = functions.sine_and_cosine(simd.load(angle, i))
         simd.store(sine, i, s)
         simd.store(cosine, i, c)
 
@@ -117,7 +118,7 @@ def test_coefficients_are_the_minimax_fits():
     cosine = naive_lanes.minimax(lambda y: np.cos(np.pi / 2 * np.sqrt(y)), 0, 1, 5)
     for (found, error), letter in zip((log, sine, cosine), "GSC", strict=True):
         assert error < 3e-8
-        kept = [float(getattr(lanes, f"_{letter}{i}")) for i in range(len(found))]
+        kept = [float(getattr(functions, f"_{letter}{i}")) for i in range(len(found))]
         assert_allclose(kept, found, rtol=2e-5)  # Lawson's iteration converges slowly in the last coefficients
         x = np.linspace(-0.25, 0.5, 5001) if letter == "G" else np.linspace(0, 1, 5001)
         assert np.max(np.abs(np.polynomial.polynomial.polyval(x, np.array(kept) - found))) < 1.2e-7
