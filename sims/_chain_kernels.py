@@ -7,11 +7,11 @@ from numba import njit
 
 from sims._kernels import _cosine_complement, _layer_sums
 
-__all__ = ["fill_relu_chains", "fill_shaped_chains"]
+__all__ = ["fill_relu_chains", "fill_shaped_chains", "next_relu_state", "preactivation_complement"]
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def _preactivation_complement(complement, energy_u, energy_v, excess, sigma_w2, sigma_b2):
+def preactivation_complement(complement, energy_u, energy_v, excess, sigma_w2, sigma_b2):
     """Return 1 - rho_1 of the pre-activations, and their variances k_u and k_v times the width.
 
     The energies are squared norms and `excess` is their difference: 1 - rho_1 = eta + lambda (1 - c), eta a square of
@@ -27,6 +27,16 @@ def _preactivation_complement(complement, energy_u, energy_v, excess, sigma_w2, 
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
+def next_relu_state(sums, k_u, k_v, excess, width, sigma_w2):
+    """Return 1 - cos, the two squared norms and their difference after a layer, of which `sums` are known, none 0."""
+    inner, sum_u, sum_v, distance, difference = sums
+    shift = sigma_w2 * excess  # k_u - k_v
+    excess = (shift * (sum_u + sum_v) + (k_u + k_v) * difference) / width
+    complement = _cosine_complement(inner, sum_u, sum_v, distance, difference)
+    return complement, 2.0 * k_u * sum_u / width, 2.0 * k_v * sum_v / width, excess
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
 def fill_relu_chains(rng, complements, energies, width, sigma_w2, sigma_b2):
     """Fill rows 1, 2, ... of each chain from its row 0: 1 - cos (n, depth + 1) and squared norms (n, depth + 1, 2).
 
@@ -38,20 +48,16 @@ def fill_relu_chains(rng, complements, energies, width, sigma_w2, sigma_b2):
         energy_v = energies[i, 0, 1]
         excess = energy_u - energy_v
         for layer in range(1, complements.shape[1]):
-            drop, k_u, k_v = _preactivation_complement(complement, energy_u, energy_v, excess, sigma_w2, sigma_b2)
+            drop, k_u, k_v = preactivation_complement(complement, energy_u, energy_v, excess, sigma_w2, sigma_b2)
             sin_half = math.sqrt(0.5 * drop)
             cos_half = math.sqrt(max(1.0 - 0.5 * drop, 0.0))
             active = 0.5 * math.pi + math.atan2(sin_half, cos_half)
-            inner, sum_u, sum_v, distance, difference = _layer_sums(rng, width, active, cos_half, sin_half)
-            if sum_u == 0.0 or sum_v == 0.0:
+            sums = _layer_sums(rng, width, active, cos_half, sin_half)
+            if sums[1] == 0.0 or sums[2] == 0.0:
                 complements[i, layer:] = np.nan
                 energies[i, layer:] = np.nan
                 break
-            complement = _cosine_complement(inner, sum_u, sum_v, distance, difference)
-            shift = sigma_w2 * excess  # k_u - k_v
-            excess = (shift * (sum_u + sum_v) + (k_u + k_v) * difference) / width
-            energy_u = 2.0 * k_u * sum_u / width
-            energy_v = 2.0 * k_v * sum_v / width
+            complement, energy_u, energy_v, excess = next_relu_state(sums, k_u, k_v, excess, width, sigma_w2)
             complements[i, layer] = complement
             energies[i, layer, 0] = energy_u
             energies[i, layer, 1] = energy_v

@@ -69,11 +69,11 @@ def fill_layer_sums(rng, out, width, active, cos_half, sin_half):
 def fill_cosines(sums, out):
     """Fill `out` with the cosines of layers of which `sums`, shape (5, trials), are known; NaN where a vector is 0."""
     for i in range(out.size):
-        inner, norm_u, norm_v = float(sums[0, i]), float(sums[1, i]), float(sums[2, i])
+        inner, norm_u, norm_v = sums[0, i], sums[1, i], sums[2, i]
         if norm_u == 0.0 or norm_v == 0.0:
             out[i] = np.nan
         else:
-            complement = _cosine_complement(inner, norm_u, norm_v, float(sums[3, i]), float(sums[4, i]))
+            complement = _cosine_complement(inner, norm_u, norm_v, sums[3, i], sums[4, i])
             out[i] = 1.0 - complement if complement < 0.5 else inner / math.sqrt(norm_u * norm_v)
 
 
@@ -82,12 +82,12 @@ def count_contractions(sums, threshold):
     """Return how many layers end with a cosine above `threshold`; an undefined cosine does not."""
     successes = 0
     for i in range(sums.shape[1]):
-        inner, norm_u, norm_v = float(sums[0, i]), float(sums[1, i]), float(sums[2, i])
+        inner, norm_u, norm_v = sums[0, i], sums[1, i], sums[2, i]
         if norm_u == 0.0 or norm_v == 0.0:
             continue
         if threshold < 0.5:
             successes += inner > threshold * math.sqrt(norm_u * norm_v)
         else:  # 1 - threshold is exact here
-            complement = _cosine_complement(inner, norm_u, norm_v, float(sums[3, i]), float(sums[4, i]))
+            complement = _cosine_complement(inner, norm_u, norm_v, sums[3, i], sums[4, i])
             successes += complement < 1.0 - threshold
     return successes

@@ -4,7 +4,7 @@ An instruction is one IEEE operation a lane: fused where it says `fma` and nowhe
 vector into one 512-bit, two 256-bit or four 128-bit registers, so the bits are the same on every processor; one without
 fused multiply-add is slow. ``+ - *`` work on floats, ``+ - ^ & |`` on words.
 
-numba's cache looks at the file of a kernel alone: after a change here, delete ``__pycache__``.
+A change here compiles anew whatever is built on it (`sims._kernel_cache`).
 """
 
 import operator
@@ -20,17 +20,22 @@ __all__ = [
     "LANES",
     "as_floats",
     "as_words",
+    "bits_per_byte",
     "divide",
     "floats",
     "fma",
+    "largest",
     "load",
     "maximum",
     "minimum",
+    "minimum_words",
     "rotate_left",
     "select_less",
     "shift_left",
     "shift_right",
+    "shift_right_each",
     "sign_shift_right",
+    "smallest",
     "square_root",
     "store",
     "to_floats",
@@ -128,6 +133,7 @@ _add_words, _subtract_words, _xor, _and, _or = (
 )
 maximum = _binary(_F, lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b))
 minimum = _binary(_F, lambda builder, a, b: builder.select(builder.fcmp_ordered("<", a, b), a, b))
+minimum_words = _binary(_U, lambda builder, a, b: builder.select(builder.icmp_unsigned("<", a, b), a, b))
 square_root = _unary(_F, _F, lambda builder, a: _call(builder, "sqrt", _FLOATS, (a,)))
 to_floats = _unary(_F, _U, lambda builder, a: builder.sitofp(a, _FLOATS))  # words read as signed
 as_floats = _unary(_F, _U, lambda builder, a: builder.bitcast(a, _FLOATS))
@@ -136,6 +142,40 @@ shift_left = _shift(lambda builder, a, places: builder.shl(a, places))
 shift_right = _shift(lambda builder, a, places: builder.lshr(a, places))
 sign_shift_right = _shift(lambda builder, a, places: builder.ashr(a, places))
 rotate_left = _shift(lambda builder, a, places: _call(builder, "fshl", _WORDS, (a, a, places)))
+shift_right_each = _binary(_U, lambda builder, a, places: builder.lshr(a, places))  # places below 32
+
+
+@_any
+@intrinsic
+def bits_per_byte(typingctx, a):
+    """Return the numbers of bits set in the four bytes of each word, in these bytes."""
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kind = ir.VectorType(ir.IntType(8), 4 * LANES)
+        name = f"llvm.ctpop.v{4 * LANES}i8"
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, (kind,)), name)
+        return builder.bitcast(builder.call(function, (builder.bitcast(values[0], kind),)), _WORDS)
+
+    return _U(_U), codegen
+
+
+def _across(name: str) -> Any:
+    """Return an instruction that makes one word of the sixteen, read as unsigned."""
+
+    @intrinsic
+    def instruction(typingctx, a):
+        def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            declared = ir.FunctionType(_WORD, (_WORDS,))
+            full_name = f"llvm.vector.reduce.{name}.v{LANES}i32"
+            function = cgutils.get_or_insert_function(builder.module, declared, full_name)
+            return builder.call(function, values)
+
+        return types.uint32(_U), codegen
+
+    return instruction
+
+
+largest, smallest = _across("umax"), _across("umin")
 
 
 @_any

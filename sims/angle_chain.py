@@ -4,7 +4,8 @@ Given the two squared norms and the cosine before a layer, the pre-activations o
 norms and cosine form a Markov chain whose step costs d angles and d exponentials, not d² normals. ReLU layers have
 weights of variance :math:`\sigma_w^2/d` and biases of variance :math:`\sigma_b^2/d`; shaped layers have slopes of
 either sign and no biases. Both carry 1 − cos, and the difference of the norms, so that they stay exact deep in the
-cone, down to :math:`1 - \cos \approx 10^{-300}` (`docs/theory.md`, 15.6).
+cone, down to :math:`1 - \cos \approx 10^{-300}` (`docs/theory.md`, 15.6). From 32 units on a layer is
+summed in float32, sixteen networks at a time; the state stays in float64.
 
 References
 ----------
@@ -14,15 +15,20 @@ References
 
 import math
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from conetheory._arrays import as_array, as_cosine, as_count, as_nonnegative, as_positive
 from sims import _chain_kernels
+from sims._layer_trials import KERNELS, LANES_FROM
 from sims._streams import map_blocks
 
 __all__ = ["AngleChains", "sample_angle_chains", "sample_chains_direct", "sample_shaped_chains"]
+
+_lanes: Any = import_module("sims._chain_lanes") if KERNELS == "16 lanes" else None
 
 _NUMBERS_AT_ONCE = 1 << 16  # weights drawn at a time
 
@@ -34,11 +40,11 @@ class AngleChains:
     Attributes
     ----------
     complement : ndarray, shape (n, depth + 1)
-        1 - cos of the two activation vectors; NaN from a zero vector on. Relative error about 1e-14 a layer, unless a
-        layer closes the angle by many orders: vectors that are parallel (one active unit) get about 1e-16 times the
-        complement before the layer, not 0.
+        1 - cos of the two activation vectors; NaN from a zero vector on. Relative error about 1e-6 a layer of 32 units
+        or more, and about 1e-14 a narrower one, unless a layer closes the angle by many orders: vectors that are
+        parallel (one active unit) get about 1e-16 times the complement before the layer, not 0.
     energy : ndarray, shape (n, depth + 1, 2)
-        Their squared norms.
+        Their squared norms, with the same relative errors.
     """
 
     complement: Float[np.ndarray, "n depth+1"]
@@ -66,6 +72,14 @@ def _started(theta0: float, n: int, depth: int) -> np.ndarray:
     complement = np.empty((as_count("n", n), as_count("depth", depth) + 1))
     complement[:, 0] = 2 * math.sin(theta0 / 2) ** 2
     return complement
+
+
+def _source(stream: np.random.Generator, chains: slice, width: int) -> tuple[Any, Any]:
+    """Return the kernels for layers of this width, and what they draw from: the stream, or words for each team."""
+    if _lanes is None or width < LANES_FROM:
+        return _chain_kernels, stream
+    teams = -(-(chains.stop - chains.start) // _lanes.TEAM)
+    return _lanes, stream.integers(0, 1 << 32, (teams, _lanes.SEEDS), dtype=np.uint32)
 
 
 def sample_angle_chains(
@@ -111,21 +125,19 @@ def sample_angle_chains(
 
     Examples
     --------
-    >>> sample_angle_chains(0.5, 64, 3, 1000, rng=0).theta.mean(axis=0).round(1)
-    array([0.5, 0.5, 0.4, 0.4])
+    >>> sample_angle_chains(0.5, 64, 3, 1000, rng=0).theta[:, [0, 3]].mean(axis=0).round(1)
+    array([0.5, 0.4])
     """
     width, complement = as_count("width", width), _started(theta0, n, depth)
     energy = np.empty((*complement.shape, 2))
     energy[:, 0] = float(as_positive("norm_u", norm_u)) ** 2, float(as_positive("norm_v", norm_v)) ** 2
     variances = float(as_positive("sigma_w2", sigma_w2)), float(as_nonnegative("sigma_b2", sigma_b2))
-    map_blocks(
-        lambda stream, chains: _chain_kernels.fill_relu_chains(
-            stream, complement[chains], energy[chains], width, *variances
-        ),
-        len(complement),
-        rng=rng,
-        workers=as_count("workers", workers),
-    )
+
+    def fill(stream: np.random.Generator, chains: slice) -> None:
+        kernels, source = _source(stream, chains, width)
+        kernels.fill_relu_chains(source, complement[chains], energy[chains], width, *variances)
+
+    map_blocks(fill, len(complement), rng=rng, workers=as_count("workers", workers))
     return AngleChains(complement=complement, energy=energy)
 
 
@@ -174,12 +186,12 @@ def sample_shaped_chains(
     if slopes == (0.0, 0.0):
         raise ValueError("`slope_plus` and `slope_minus` must not both be 0, got 0.0 and 0.0.")
     complement[:, 0] = 1.0 - rho0
-    map_blocks(
-        lambda stream, chains: _chain_kernels.fill_shaped_chains(stream, complement[chains], width, *slopes),
-        len(complement),
-        rng=rng,
-        workers=as_count("workers", workers),
-    )
+
+    def fill(stream: np.random.Generator, chains: slice) -> None:
+        kernels, source = _source(stream, chains, width)
+        kernels.fill_shaped_chains(source, complement[chains], width, *slopes)
+
+    map_blocks(fill, len(complement), rng=rng, workers=as_count("workers", workers))
     return 1.0 - complement
 
 

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from conetheory._arrays import as_array, as_cosine, as_count, as_nonnegative
 from conetheory.contraction import preactivation_angle
 from sims import _kernels
-from sims._layer_trials import layer_sums
+from sims._layer_trials import BLOCK, layer_sums
 from sims._streams import map_blocks
 from sims.estimate import Estimate, proportion
 
@@ -62,7 +62,7 @@ def sample_cosines(
     def fill(stream: np.random.Generator, trials: slice) -> None:
         _kernels.fill_cosines(layer_sums(stream, trials.stop - trials.start, width, law), out[trials])
 
-    map_blocks(fill, n, rng=rng, workers=as_count("workers", workers))
+    map_blocks(fill, n, rng=rng, workers=as_count("workers", workers), block=BLOCK)
     return out
 
 
@@ -168,7 +168,8 @@ def count_failures(
     def successes(stream: np.random.Generator, trials: slice) -> Any:
         return _kernels.count_contractions(layer_sums(stream, trials.stop - trials.start, width, law), threshold)
 
-    return n_trials - sum(map_blocks(successes, n_trials, rng=rng, workers=as_count("workers", workers)))
+    workers = as_count("workers", workers)
+    return n_trials - sum(map_blocks(successes, n_trials, rng=rng, workers=workers, block=BLOCK))
 
 
 def contraction_probability(
