@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-__all__ = ["TiltedLaw", "fill_log_weights"]
+__all__ = ["TiltedLaw", "fill_log_weights", "fill_unit_sums"]
 
 _MOST_TERMS = 100_000  # of the continued fraction, which takes about sqrt(a + b)
 
@@ -39,18 +39,20 @@ class TiltedLaw(NamedTuple):
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def _draw_units(rng, width, law):
-    """Return what the units of a layer under the tilt add up to: those with X > 0, and the others.
+def _unit_sums(rng, width, law):
+    """Return the numbers of units of a layer that both inputs activate, and that one does, and the ten sums over them.
 
-    Of each group the number n, the sums P of Ee², K of Eeo and M of Eo², the sum of R²/2, and that of E.
+    Of the first with X > 0: their number, ΣE, ΣE o², ΣE e o; of the first with X <= 0: the same three sums; of the
+    others ΣE, ΣE o², and ΣE o² where the second input is the active one less where the first is. e and o are cos w and
+    sin w, or cosh w and sinh w.
     """
-    n_above = n_below = 0
-    above_p = above_k = above_m = above_drawn = below_p = below_k = below_m = below_drawn = 0.0
-    first = second = ray = 0.0
+    n_both = n_one = n_above = 0
+    above = above_m = above_k = below = below_m = below_k = alone = square = skew = 0.0
     for _ in range(rng.binomial(width, law.active)):
         energy = rng.standard_exponential()
         x = 2.0 * rng.random() - 1.0
         if abs(x) < law.both:
+            n_both += 1
             w = law.turn_both * x / law.both
             if law.hyperbolic_both:
                 grown = math.exp(w)
@@ -59,53 +61,71 @@ def _draw_units(rng, width, law):
                 e, o = math.cos(w), math.sin(w)
             if abs(w) < law.turn_zero:
                 n_above += 1
-                above_drawn += energy
-                above_p += energy * e * e
-                above_k += energy * e * o
+                above += energy
                 above_m += energy * o * o
+                above_k += energy * e * o
             else:
-                n_below += 1
-                below_drawn += energy
-                below_p += energy * e * e
-                below_k += energy * e * o
+                below += energy
                 below_m += energy * o * o
+                below_k += energy * e * o
         else:
-            n_below += 1
-            below_drawn += energy
+            n_one += 1
             w = law.turn_one * (abs(x) - law.both) / (1.0 - law.both)
-            sine = math.sinh(w) if law.hyperbolic_one else math.sin(w)
-            square = energy * sine * sine
-            ray += energy + square if law.hyperbolic_one else energy - square
-            if x > 0.0:
-                second += square
-            else:
-                first += square
+            o = math.sinh(w) if law.hyperbolic_one else math.sin(w)
+            alone += energy
+            square += energy * o * o
+            skew += math.copysign(energy * o * o, x)
+    sums = (float(n_above), above, above_m, above_k, below, below_m, below_k, alone, square, skew)
+    return n_both, n_one, sums
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def fill_unit_sums(rng, counts, out, width, law):
+    """Fill `counts`, shape (2, trials), and `out`, shape (10, trials), with what `_unit_sums` returns."""
+    for i in range(out.shape[1]):
+        counts[0, i], counts[1, i], sums = _unit_sums(rng, width, law)
+        for j, value in enumerate(sums):
+            out[j, i] = value
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _groups(counts, sums, law):
+    """Return two groups of the units of a layer, X > 0 and X <= 0, from the counts and sums of `_unit_sums`.
+
+    Of each the number n, the sums P of e², K of eo and M of o² of its pairs (e - o, e + o), of R²/2, and of E.
+    """
+    n_above, above, above_m, above_k, below, below_m, below_k, alone, square, skew = sums
+    sign_both, sign_one = 1.0 if law.hyperbolic_both else -1.0, 1.0 if law.hyperbolic_one else -1.0
+    above_p, below_p = above + sign_both * above_m, below + sign_both * below_m
     p, k, m = law.even * law.even, law.even * law.odd, law.odd * law.odd
-    alone = law.one * law.one * (first + second)
-    skew = law.one * law.one * (second - first)
+    one, turned = law.one * law.one * square, law.one * law.one * skew
     above_ray = law.even_ray**2 * above_p + law.odd_ray**2 * above_m
-    below_ray = law.even_ray**2 * below_p + law.odd_ray**2 * below_m + ray + alone
-    above = (n_above, p * above_p, k * above_k, m * above_m, above_ray, above_drawn)
-    below = (n_below, p * below_p + alone / 4, k * below_k + skew / 4, m * below_m + alone / 4, below_ray, below_drawn)
-    return above, below
+    below_ray = law.even_ray**2 * below_p + law.odd_ray**2 * below_m + (alone + sign_one * square) + one
+    first = (int(n_above), p * above_p, k * above_k, m * above_m, above_ray, above)
+    number = counts[0] + counts[1] - int(n_above)
+    second = (number, p * below_p + one / 4, k * below_k + turned / 4, m * below_m + one / 4, below_ray, below + alone)
+    return first, second
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _continued_fraction(a, b, x):
-    """Return the continued fraction of the incomplete beta function (DLMF 8.17.22) by Lentz's method, x <= a/(a+b)."""
-    tiny = 1e-300
-    c, d = 1.0, 1.0 / max(1.0 - (a + b) * x / (a + 1.0), tiny)
-    value = d
+    """Return the continued fraction of the incomplete beta function (DLMF 8.17.22), b whole, x <= a/(a+b).
+
+    Its even part, which takes half as many terms and divisions, by Lentz's method; it ends at the term b or before.
+    """
+    y = 1.0 - x
+    value = c = a * (a * y - b * x + 1.0) / (a + 1.0)
+    d = 0.0
     for m in range(1, _MOST_TERMS):
-        step = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        d, c = 1.0 / (1.0 + step * d), 1.0 + step / c
-        value *= d * c
-        step = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        d, c = 1.0 / (1.0 + step * d), 1.0 + step / c
+        odd = a + 2 * m - 1
+        step = m * (b - m) * x / odd
+        top = step * (a + m - 1) * (a + b + m - 1) * x / odd
+        low = m + step + (a + m) * (a * y - b * x + 1.0 + m * (1.0 + y)) / (odd + 2.0)
+        d, c = 1.0 / (low + top * d), low + top / c
         value *= d * c
         if abs(d * c - 1.0) < 1e-15:
             break
-    return value
+    return a / value
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -118,7 +138,8 @@ def _log_gamma_ratio_tail(n_below, n_above, ratio):
     if ratio <= 0.0:
         return 0.0
     a, b = float(n_above), float(n_below)
-    log_x, log_y = -math.log1p(ratio), math.log(ratio) - math.log1p(ratio)
+    log_x = -math.log1p(ratio)
+    log_y = math.log(ratio) + log_x
     prefactor = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * log_x + b * log_y
     x, y = 1.0 / (1.0 + ratio), ratio / (1.0 + ratio)
     if x <= (a + 1.0) / (a + b + 2.0):
@@ -166,14 +187,16 @@ def _log_failure(above, below, cosine):
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def fill_log_weights(rng, out, width, law, cosine):
+def fill_log_weights(counts, sums, out, law, cosine):
     """Fill `out` with the logarithms of the weights over M(t)^width, at most 0; `cosine` is c in (0, 1).
 
-    A weight is the likelihood ratio of the directions of the units, the scales of the groups integrated out, times the
-    probability of failure given these directions.
+    `counts` and `sums` are those of `fill_unit_sums`. A weight is the likelihood ratio of the directions of the units,
+    the scales of the groups integrated out, times the probability of failure given these directions.
     """
     for i in range(out.size):
-        above, below = _draw_units(rng, width, law)
+        n_both, n_one = int(counts[0, i]), int(counts[1, i])
+        s = sums[:, i]
+        above, below = _groups((n_both, n_one), (s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]), law)
         value = _log_failure(above, below, cosine)
         for n, _, _, _, ray, drawn in (above, below):
             if n > 0:

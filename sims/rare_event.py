@@ -19,6 +19,7 @@ References
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,7 +30,8 @@ from conetheory._preactivation import angle, layer_of, margin
 from conetheory._relu_tilt import tilt as dominating_tilt
 from conetheory._relu_tilt import tilted_unit
 from sims._streams import map_blocks
-from sims._tilted_kernels import TiltedLaw, fill_log_weights
+from sims._tilted_kernels import TiltedLaw
+from sims._tilted_trials import log_weights
 from sims.estimate import Estimate
 from sims.intervals import Interval, empirical_bernstein
 
@@ -229,17 +231,18 @@ def sample_tilted_failures(
         tilt = math.inf
     else:
         tilt = dominating_tilt(cosine, theta).t if excess > 0 else 0.0
-    out = np.empty(n_trials)
     if tilt == math.inf:
-        log_bound, fill = _drawn_failures(cosine, theta, width)
+        log_bound, draw = _drawn_failures(cosine, theta, width)
     else:
         law, mgf = _tilted_law(cosine, theta, tilt)
-        log_bound = width * math.log(mgf)
-        fill = partial(fill_log_weights, width=width, law=law, cosine=cosine)
-    map_blocks(
-        lambda stream, trials: fill(stream, out[trials]), n_trials, rng=rng, workers=as_count("workers", workers)
+        log_bound, draw = width * math.log(mgf), partial(log_weights, width=width, law=law, cosine=cosine)
+    blocks = map_blocks(
+        lambda stream, trials: _moments(draw(stream, trials.stop - trials.start)),
+        n_trials,
+        rng=rng,
+        workers=as_count("workers", workers),
     )
-    return _summary(out, log_bound, tilt)
+    return _summary(np.array(blocks), log_bound, tilt)
 
 
 def _checked_tilt(tilt: float, cosine: float, theta: float) -> float:
@@ -284,31 +287,42 @@ def _turn_zero(x: float, opposite: float, adjacent: float) -> float:
     return math.atanh(opposite / adjacent) if opposite < adjacent else math.inf
 
 
-def _drawn_failures(cosine: float, theta: float, width: int):
-    """Return the logarithm of the largest weight, and the function that fills in the others relative to it.
+def _drawn_failures(cosine: float, theta: float, width: int) -> tuple[float, Callable]:
+    """Return the logarithm of the largest weight, and the function that draws others relative to it.
 
     Below cosine 0, and at angle 0, failure means that an output is zero. The first or the second is drawn to be, at
     even chances: the weight is P(first) + P(second), or half of that where both are.
     """
     if cosine == 1:
-        return 0.0, lambda stream, out: out.fill(0.0)
+        return 0.0, lambda stream, n: np.zeros(n)
     if cosine == 0 and theta > 0:
-        return width * math.log1p((theta - math.pi) / (2.0 * math.pi)), lambda stream, out: out.fill(0.0)
+        return width * math.log1p((theta - math.pi) / (2.0 * math.pi)), lambda stream, n: np.zeros(n)
 
-    def fill(stream: np.random.Generator, out: np.ndarray) -> None:
-        other_inactive = stream.binomial(width, min(theta / math.pi, 1.0), size=out.size) == 0
-        out[:] = np.where(other_inactive, -math.log(2.0), 0.0)
+    def draw(stream: np.random.Generator, n: int) -> np.ndarray:
+        other_inactive = stream.binomial(width, min(theta / math.pi, 1.0), size=n) == 0
+        return np.where(other_inactive, -math.log(2.0), 0.0)
 
-    return (1 - width) * math.log(2.0), fill
+    return (1 - width) * math.log(2.0), draw
 
 
-def _summary(logs: np.ndarray, log_bound: float, tilt: float) -> TiltedSample:
-    """Return the mean of the weights e^(`log_bound` + `logs`) and its relative standard error."""
-    peak, n = float(logs.max()), logs.size
+def _moments(logs: np.ndarray) -> tuple[float, float, float, float]:
+    """Return how many weights there are, ln of the largest, and over it the mean and the sum of squared deviations."""
+    peak = float(logs.max())
+    weights = np.exp(logs - peak) if peak > -math.inf else np.zeros(logs.size)
+    mean = float(weights.mean())
+    return logs.size, peak, mean, float(np.sum((weights - mean) ** 2))
+
+
+def _summary(blocks: np.ndarray, log_bound: float, tilt: float) -> TiltedSample:
+    """Return the mean of the weights and its relative standard error from the `_moments` of all blocks."""
+    sizes, peaks, means, squares = blocks.T
+    peak, n = float(peaks.max()), int(sizes.sum())
     if peak == -math.inf:
         return TiltedSample(log_value=-math.inf, relative_stderr=math.inf, log_bound=log_bound, tilt=tilt, n=n)
-    weights = np.exp(logs - peak)
-    mean = float(weights.mean())
-    relative = float(np.std(weights, ddof=1)) / mean / math.sqrt(n)
+    scales = np.exp(peaks - peak)
+    means, squares = means * scales, squares * scales**2
+    mean = float(sizes @ means) / n
+    spread = float(squares.sum() + sizes @ (means - mean) ** 2)
+    relative = math.sqrt(spread / (n - 1)) / mean / math.sqrt(n)
     log_value = log_bound + peak + math.log(mean)
     return TiltedSample(log_value=log_value, relative_stderr=relative, log_bound=log_bound, tilt=tilt, n=n)

@@ -1,4 +1,4 @@
-"""Slow oracle of `sims.rare_event`: a plain tilted sampler in NumPy, and two groups of units by brute force."""
+"""Slow oracle of `sims.rare_event`: a plain tilted sampler in NumPy, two groups of units by brute force, lanes."""
 
 import itertools
 import math
@@ -7,7 +7,9 @@ import numpy as np
 from scipy import stats
 from scipy.integrate import quad
 
-__all__ = ["failure_given_groups", "log_mgf", "tilted_log_weights"]
+from tests.naive_lanes import next_words
+
+__all__ = ["failure_given_groups", "lane_sums", "log_mgf", "tilted_log_weights"]
 
 
 def form(alpha, cosine, theta):
@@ -54,3 +56,36 @@ def failure_given_groups(above, below, cosine, points=40_001):
         for i, j in ((0, 1), (0, 0), (1, 1))
     ]
     return float(np.mean(sums[0] <= cosine * np.sqrt(sums[1] * sums[2])))
+
+
+def lane_sums(seeds, counts, law):
+    """Return the sums of `sims._tilted_lanes.fill_unit_sums`, shape (10, trials): the same words, float64, NumPy."""
+    state = seeds.reshape(4, -1)
+    lanes = state.shape[1]
+    groups = []
+    for both, one in zip(counts[0].reshape(-1, lanes), counts[1].reshape(-1, lanes), strict=True):
+        sums = np.zeros((10, lanes))
+        for step in range(int(both.max())):
+            state, energy, x = unit(state)
+            e, o = waves(x * law.turn_both, law.hyperbolic_both)
+            above = np.abs(x) * law.turn_both < law.turn_zero
+            for rows, chosen in ((slice(1, 4), above), (slice(4, 7), ~above)):
+                sums[rows] += np.array([np.ones(lanes), o * o, e * o]) * energy * (chosen & (step < both))
+            sums[0] += above & (step < both)
+        for step in range(int(one.max())):
+            state, energy, x = unit(state)
+            _, o = waves(x * law.turn_one, law.hyperbolic_one)
+            sums[7:] += np.array([np.ones(lanes), o * o, o * o * np.sign(x)]) * energy * (step < one)
+        groups.append(sums)
+    return np.concatenate(groups, axis=1)
+
+
+def unit(state):
+    """Return the next state of the generators, a standard exponential number, and one in [-1, 1)."""
+    first, *state = next_words(*state)
+    second, *state = next_words(*state)
+    return state, -np.log(((first >> np.uint32(1)) | np.uint32(1)) / 2.0**31), second.view(np.int32) * 2.0**-31
+
+
+def waves(w, hyperbolic):
+    return (np.cosh(w), np.sinh(w)) if hyperbolic else (np.cos(w), np.sin(w))
