@@ -12,23 +12,34 @@ iid N(0, 1) coordinates. Two routes sample the same law:
   the worst rounding error of the product, a factor :math:`1 + n d \varepsilon` (7e-12 for 64 inputs at width 512),
   which moves :math:`1 - \cos` by about as little, relatively.
 
+``"auto"`` takes the cheaper one. From width 32 on both run in float32 but for what cancels (`sims._wide_networks`), and
+:math:`1 - \cos` has a relative error of about 1e-6; narrower networks, and all where the kernels are plain, in float64.
+
 Numbers repeat from the same seed up to the rounding of the matrix product, which may depend on its thread count.
 """
 
 import math
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from conetheory._arrays import as_choice, as_count, as_nonnegative, as_positive
 from conetheory.dual import activation_function
+from sims._layer_trials import KERNELS, LANES_FROM
 from sims._streams import block_streams, map_blocks
+
+_wide: Any = None if KERNELS == "plain" else import_module("sims._wide_networks")
 
 __all__ = ["cone_curves", "mean_offdiagonal_cosine", "small_cone_curves"]
 
 _BIASES = ("normal", "none", "torch_default")
-_ROUTES = ("gram", "weights")
+_ROUTES = ("auto", "gram", "weights")
+_GRAM_TO = 4  # widths an input from which the Gram route is the cheaper one
+_BLOCK = 1 << 17  # activations of the networks that go through the layers together
 
 
 def cone_curves(
@@ -41,7 +52,8 @@ def cone_curves(
     sigma_w2: float = 1.0,
     bias: str = "normal",
     rng: np.random.Generator | int | None = None,
-    route: str = "gram",
+    route: str = "auto",
+    workers: int = 1,
 ) -> Float[np.ndarray, "n_networks depth+1"]:
     r"""Sample the mean cosine between different inputs after each layer of random networks.
 
@@ -58,16 +70,19 @@ def cone_curves(
     bias : {"normal", "none", "torch_default"}
         Normal of variance 1 / `width` (Figure 2b), none, or uniform on :math:`\pm 1/\sqrt{width}`.
     rng : Generator or int, optional
-        Passed to `numpy.random.default_rng`; network i has stream i, however many there are.
-    route : {"gram", "weights"}
-        How to sample: same law, other numbers.
+        Passed to `numpy.random.default_rng`; the first networks do not depend on how many there are.
+    route : {"auto", "gram", "weights"}
+        How to sample: same law, other numbers. "auto" is "gram" up to a quarter as many inputs as units.
+    workers : int
+        Threads; the result does not depend on it.
 
     Returns
     -------
     ndarray, shape (n_networks, depth + 1)
-        Mean over the pairs i < j, rounded to a few 1e-16, column 0 for the inputs; for the paper's mean, which has the
-        diagonal in it, see `conetheory.meanfield.mean_with_diagonal`. A row is NaN from the first layer where an
-        activation vector is zero, which has no cosine.
+        Mean over the pairs i < j, column 0 for the inputs, with an error of 1e-16 and of 1e-6 of 1 - c (below width 32,
+        of a few 1e-16); it is without the diagonal that the paper's mean has, see
+        `conetheory.meanfield.mean_with_diagonal`.
+        A row is NaN from the first layer where an activation vector is zero, which has no cosine.
 
     Examples
     --------
@@ -77,21 +92,41 @@ def cone_curves(
     phi = activation_function(activation)
     n_networks, depth = as_count("n_networks", n_networks), as_count("depth", depth)
     width, n_inputs = as_count("width", width), as_count("n_inputs", n_inputs, minimum=2)
-    sigma_w2 = float(as_positive("sigma_w2", sigma_w2))
+    sigma_w2, workers = float(as_positive("sigma_w2", sigma_w2)), as_count("workers", workers)
     as_choice("bias", bias, _BIASES)
     if as_choice("route", route, _ROUTES) == "gram" and n_inputs > width:
         raise ValueError(f'`n_inputs` must be at most `width` = {width} on the route "gram", got {n_inputs}.')
-    preactivations = _from_gram if route == "gram" else _from_weights
     curves = np.full((n_networks, depth + 1), np.nan)
-    for curve, stream in zip(curves, block_streams(rng, n_networks), strict=True):
-        x = stream.standard_normal((n_inputs, width))
-        curve[0] = mean_offdiagonal_cosine(x)
-        for layer in range(1, depth + 1):
-            x = phi(preactivations(x, sigma_w2, bias, stream))
-            curve[layer] = mean_offdiagonal_cosine(x)
-            if math.isnan(curve[layer]):
-                break
+    if KERNELS != "plain" and width >= LANES_FROM:
+        law = _wide.LayerLaw(
+            width=width,
+            weight_variance=sigma_w2 / width,
+            bias_variance=1 / width if bias == "normal" else 0.0,
+            bias_bound=1 / math.sqrt(width) if bias == "torch_default" else 0.0,
+        )
+        fill = partial(_fill_wide, n_inputs=n_inputs, phi=phi, law=law, route=_cheaper(route, n_inputs, width))
+    else:
+        preactivations = _from_gram if _cheaper(route, n_inputs, width) == "gram" else _from_weights
+        layer = partial(preactivations, sigma_w2=sigma_w2, bias=bias)
+        fill = partial(_fill_plain, n_inputs=n_inputs, width=width, phi=phi, preactivations=layer)
+    map_blocks(
+        lambda stream, networks: fill(stream, curves[networks]),
+        n_networks,
+        rng=rng,
+        workers=workers,
+        block=_networks_together(n_inputs, width),
+    )
     return curves
+
+
+def _cheaper(route: str, n_inputs: int, width: int) -> str:
+    """Return what "auto" stands for."""
+    return ("gram" if _GRAM_TO * n_inputs <= width else "weights") if route == "auto" else route
+
+
+def _networks_together(n_inputs: int, width: int) -> int:
+    """Return the number of networks of a block."""
+    return max(1, _BLOCK // (n_inputs * width))
 
 
 def small_cone_curves(
@@ -105,7 +140,7 @@ def small_cone_curves(
     sigma_b2: float = 1.0,
     rng: np.random.Generator | int | None = None,
 ) -> Float[np.ndarray, "n_networks depth+1"]:
-    r"""Sample the same means as `cone_curves` for many narrow networks at once, by drawing the weights.
+    r"""Sample the same means as `cone_curves` for many narrow networks at once.
 
     Parameters
     ----------
@@ -129,21 +164,34 @@ def small_cone_curves(
     phi = activation_function(activation)
     n_networks, depth = as_count("n_networks", n_networks), as_count("depth", depth)
     width, n_inputs = as_count("width", width), as_count("n_inputs", n_inputs, minimum=2)
-    weight_sd = math.sqrt(float(as_positive("sigma_w2", sigma_w2)) / width)
-    bias_sd = math.sqrt(float(as_nonnegative("sigma_b2", sigma_b2)) / width)
+    weight_variance = float(as_positive("sigma_w2", sigma_w2)) / width
+    bias_variance = float(as_nonnegative("sigma_b2", sigma_b2)) / width
     curves = np.full((n_networks, depth + 1), np.nan)
-
-    def sample(stream: np.random.Generator, networks: slice) -> None:
-        block = curves[networks]
-        x = stream.standard_normal((len(block), n_inputs, width))
-        block[:, 0] = _mean_cosines(x)
-        for layer in range(1, depth + 1):
-            z = x @ (weight_sd * stream.standard_normal((len(block), width, width)))
-            x = phi(z + bias_sd * stream.standard_normal((len(block), 1, width)))
-            block[:, layer] = _mean_cosines(x)
-
-    map_blocks(sample, n_networks, rng=rng)
+    if KERNELS != "plain" and width >= LANES_FROM:
+        law = _wide.LayerLaw(width=width, weight_variance=weight_variance, bias_variance=bias_variance)
+        fill = partial(_fill_wide, n_inputs=n_inputs, phi=phi, law=law, route=_cheaper("auto", n_inputs, width))
+    else:
+        sd = math.sqrt(weight_variance), math.sqrt(bias_variance)
+        fill = partial(_fill_narrow, n_inputs=n_inputs, width=width, phi=phi, sd=sd)
+    map_blocks(
+        lambda stream, networks: fill(stream, curves[networks]),
+        n_networks,
+        rng=rng,
+        block=_networks_together(n_inputs, width),
+    )
     return curves
+
+
+def _fill_narrow(
+    rng: np.random.Generator, curves: np.ndarray, *, n_inputs: int, width: int, phi: Callable, sd: tuple[float, float]
+) -> None:
+    """Fill the curves of a block of networks from all their weights at once, in float64."""
+    x = rng.standard_normal((len(curves), n_inputs, width))
+    curves[:, 0] = _mean_cosines(x)
+    for layer in range(1, curves.shape[1]):
+        z = x @ (sd[0] * rng.standard_normal((len(curves), width, width)))
+        x = phi(z + sd[1] * rng.standard_normal((len(curves), 1, width)))
+        curves[:, layer] = _mean_cosines(x)
 
 
 def _mean_cosines(x: np.ndarray) -> np.ndarray:
@@ -167,6 +215,41 @@ def mean_offdiagonal_cosine(x: Float[np.ndarray, "n d"]) -> float:
         return math.nan
     n, total = len(x), (1 / norms) @ x
     return float((total @ total - n) / (n * (n - 1)))
+
+
+def _fill_wide(
+    rng: np.random.Generator, curves: np.ndarray, *, n_inputs: int, phi: Callable, law: Any, route: str
+) -> None:
+    """Fill the curves of a block of networks, which go through the layers together, in lanes."""
+    states = _wide.draw_states(rng, len(curves))
+    route_of = _wide.GramPoints if route == "gram" else _wide.WeightPoints
+    points = route_of(_wide.draw_inputs(states, n_inputs, law.width), np.ones(len(curves)))
+    curves[:, 0] = 1 - points.complements()
+    for layer in range(1, curves.shape[1]):
+        z = points.preactivations(law, states)
+        points = route_of(z.activated(phi), z.scale)
+        curves[:, layer] = 1 - points.complements()
+    curves[np.maximum.accumulate(np.isnan(curves), axis=1)] = np.nan
+
+
+def _fill_plain(
+    rng: np.random.Generator,
+    curves: np.ndarray,
+    *,
+    n_inputs: int,
+    width: int,
+    phi: Callable,
+    preactivations: Callable,
+) -> None:
+    """Fill the same curves, one network after the other and in float64: the oracle of `_fill_wide`."""
+    for curve, stream in zip(curves, block_streams(rng, len(curves)), strict=True):
+        x = stream.standard_normal((n_inputs, width))
+        curve[0] = mean_offdiagonal_cosine(x)
+        for layer in range(1, len(curve)):
+            x = phi(preactivations(x, rng=stream))
+            curve[layer] = mean_offdiagonal_cosine(x)
+            if math.isnan(curve[layer]):
+                break
 
 
 def _from_weights(x: np.ndarray, sigma_w2: float, bias: str, rng: np.random.Generator) -> np.ndarray:

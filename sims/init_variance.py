@@ -8,15 +8,22 @@ Setting of its formal version (their Theorem 4): :math:`h^{(0)} = U` on a sphere
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from conetheory._arrays import as_count, as_nonnegative, as_positive
 from conetheory.dual import activation_function
-from sims._streams import block_streams
+from sims._layer_trials import KERNELS, LANES_FROM
+from sims._streams import block_streams, map_blocks
 
-__all__ = ["LayerFeatures", "sample_features"]
+__all__ = ["LayerFeatures", "between_and_total", "sample_features"]
+
+_wide: Any = None if KERNELS == "plain" else import_module("sims._wide_networks")
+_GRAM_TO = 4  # dimensions an input from which the Gram route is the cheaper one
+_BLOCK = 1 << 17  # activations of the models that go through the layers together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -26,7 +33,7 @@ class LayerFeatures:
     Attributes
     ----------
     pre, post : ndarray, shape (depth, n_models, n_inputs, n_units)
-        Pre- and post-activations of the first units of layers 1 to depth.
+        Pre- and post-activations of the first units of layers 1 to depth; float32 from width 32 on.
     mean_square : ndarray, shape (depth + 1, n_models)
         Mean over the inputs of ``|h|²``, all units; row 0 is the input itself.
     mean_dot : ndarray, shape (depth + 1, n_models)
@@ -90,23 +97,105 @@ def sample_features(
         raise ValueError(f"`n_units` must be at most `width` = {width}, got {n_units}.")
     weight_sd = math.sqrt(float(as_nonnegative("sigma_w2", sigma_w2)) / width)
     bias_sd = math.sqrt(float(as_nonnegative("sigma_b2", sigma_b2)) / width)
-    data_stream, *model_streams = block_streams(rng, n_models + 1)
-    inputs = data_stream.standard_normal((n_inputs, dim_in))
+    rng = np.random.default_rng(rng)
+    inputs = block_streams(rng, 1)[0].standard_normal((n_inputs, dim_in))
     inputs *= float(as_positive("norm", norm)) / np.linalg.norm(inputs, axis=1, keepdims=True)
     phi = activation_function(activation)
-    pre = np.empty((depth, n_models, n_inputs, n_units))
-    post = np.empty_like(pre)
-    mean_square, mean_dot = np.empty((2, depth + 1, n_models))
-    for model, stream in enumerate(model_streams):
+    wide = KERNELS != "plain" and width >= LANES_FROM
+    pre = np.empty((depth, n_models, n_inputs, n_units), dtype=np.float32 if wide else np.float64)
+    features = LayerFeatures(
+        pre=pre,
+        post=np.empty_like(pre),
+        mean_square=np.empty((depth + 1, n_models)),
+        mean_dot=np.empty((depth + 1, n_models)),
+    )
+    features.mean_square[0], features.mean_dot[0] = _mean_products(inputs)
+    run = _run_wide if wide else _run_plain
+    map_blocks(
+        lambda stream, models: run(stream, models, features, inputs, phi, (width, weight_sd, bias_sd)),
+        n_models,
+        rng=rng,
+        block=max(1, _BLOCK // (n_inputs * width)),
+    )
+    return features
+
+
+def between_and_total(features: Float[np.ndarray, "layers models inputs units"]) -> Float[np.ndarray, "2 layers"]:
+    """Return the variance between models, and in all, of each layer: unbiased, and summed over the units.
+
+    What `conetheory.variance_components.initialisation_share` finds for a layer, for many at once, without errors.
+
+    Parameters
+    ----------
+    features : ndarray, shape (layers, models, inputs, units)
+        At least 2 models and 2 inputs, the same for all models.
+
+    Examples
+    --------
+    >>> features = sample_features(4, 16, width=32, depth=2, dim_in=8, rng=0)
+    >>> between_and_total(features.post).shape
+    (2, 2)
+    """
+    x = np.asarray(features, dtype=np.float64)
+    models, inputs = x.shape[1:3]
+    by_model, by_input = x.sum(axis=2), x.sum(axis=1)
+    everything = by_model.sum(axis=1)
+    square, model, point, both = (
+        np.einsum("li,li->l", y, y) for y in (part.reshape(len(x), -1) for part in (x, by_model, by_input, everything))
+    )
+    same = (model - square) / (models * inputs * (inputs - 1))  # mean product of a model's features at two inputs
+    cross = (both - model - point + square) / (models * (models - 1) * inputs * (inputs - 1))
+    return np.array([same - cross, square / (models * inputs) - cross])
+
+
+def _run_wide(
+    rng: np.random.Generator,
+    models: slice,
+    features: LayerFeatures,
+    inputs: np.ndarray,
+    phi: Callable,
+    law: tuple[int, float, float],
+) -> None:
+    """Enter the features of a block of models, which go through the layers together, in lanes."""
+    width, weight_sd, bias_sd = law
+    layer_law = _wide.LayerLaw(width=width, weight_variance=weight_sd**2, bias_variance=bias_sd**2)
+    count, n_units = models.stop - models.start, features.pre.shape[3]
+    states = _wide.draw_states(rng, count)
+    x = np.repeat(_wide.with_differences(inputs[None]).astype(np.float32), count, axis=0)
+    points = _points(x, np.ones(count))
+    for layer in range(len(features.pre)):
+        z = points.preactivations(layer_law, states)
+        pre = z.rows()[..., :n_units]
+        features.pre[layer, models], features.post[layer, models] = pre, _wide.applied(phi, pre)
+        points = _points(z.activated(phi), z.scale)
+        features.mean_square[layer + 1, models], features.mean_dot[layer + 1, models] = points.mean_products()
+
+
+def _points(x: np.ndarray, scale: np.ndarray) -> Any:
+    """Return points of the cheaper route."""
+    return (_wide.GramPoints if _GRAM_TO * x.shape[1] <= x.shape[2] else _wide.WeightPoints)(x, scale)
+
+
+def _run_plain(
+    rng: np.random.Generator,
+    models: slice,
+    features: LayerFeatures,
+    inputs: np.ndarray,
+    phi: Callable,
+    law: tuple[int, float, float],
+) -> None:
+    """Enter the same features, one model after the other, from weights and in float64: the oracle of `_run_wide`."""
+    width, weight_sd, bias_sd = law
+    n_units = features.pre.shape[3]
+    models_here = range(models.start, models.stop)
+    for model, stream in zip(models_here, block_streams(rng, len(models_here)), strict=True):
         h = inputs
-        mean_square[0, model], mean_dot[0, model] = _mean_products(h)
-        for layer in range(depth):
+        for layer in range(len(features.pre)):
             z = h @ (weight_sd * stream.standard_normal((h.shape[1], width)))
             z += bias_sd * stream.standard_normal(width)
             h = phi(z)
-            pre[layer, model], post[layer, model] = z[:, :n_units], h[:, :n_units]
-            mean_square[layer + 1, model], mean_dot[layer + 1, model] = _mean_products(h)
-    return LayerFeatures(pre=pre, post=post, mean_square=mean_square, mean_dot=mean_dot)
+            features.pre[layer, model], features.post[layer, model] = z[:, :n_units], h[:, :n_units]
+            features.mean_square[layer + 1, model], features.mean_dot[layer + 1, model] = _mean_products(h)
 
 
 def _mean_products(h: np.ndarray) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """Theorem 2 beyond ReLU and its bias: exact shares for any activation, a sharp bound, an interval. Ours."""
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -9,8 +10,8 @@ from claims.ledger import Claim, Plant
 from claims.measure import At, Joint, Mean, PerCell, Proportion, Tally
 from conetheory.meanfield import cone_curve
 from conetheory.mlp_shares import mlp_share, share_bound
-from conetheory.variance_components import initialisation_share, share_interval
-from sims.init_variance import sample_features
+from conetheory.variance_components import share_interval
+from sims.init_variance import between_and_total, sample_features
 
 __all__ = ["CLAIMS"]
 
@@ -44,14 +45,21 @@ def _components(activation: str, rng: np.random.Generator) -> np.ndarray:
         norm=np.sqrt(_WIDTH),
         rng=rng,
     )
-    found = [initialisation_share(layer) for layers in (features.pre, features.post) for layer in layers]
-    return np.array([[share.between for share in found], [share.total for share in found]])
+    return between_and_total(np.concatenate([features.pre, features.post]))
+
+
+@cache
+def _pilot(activation: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean components of a pilot sample, which is the same for all samples."""
+    between, total = np.mean(
+        [_components(activation, stream) for stream in np.random.default_rng(_PILOT_SEED).spawn(_PILOT)], axis=0
+    )
+    return between, total
 
 
 def _shares(activation: str, rng: np.random.Generator, n: int) -> np.ndarray:
     """Return n trials whose mean is each share, (n, 2 depth): the ratio, linearised where a pilot sample puts it."""
-    pilot = np.random.default_rng(_PILOT_SEED).spawn(_PILOT)
-    between, total = np.mean([_components(activation, stream) for stream in pilot], axis=0)
+    between, total = _pilot(activation)
     share = between / total
     trials = np.array([_components(activation, stream) for stream in rng.spawn(n)])
     return share + (trials[:, 0] - share * trials[:, 1]) / total

@@ -8,9 +8,9 @@ from claims import OURS
 from claims.ledger import Claim, Plant
 from claims.liang import PAPER
 from claims.measure import Joint, Mean, Tally
-from conetheory.init_variance import initialisation_share, proof_bound, relu_share, theorem4_bound
+from conetheory.init_variance import proof_bound, relu_share, theorem4_bound
 from conetheory.meanfield import relu_unit_norm_recursion
-from sims.init_variance import LayerFeatures, sample_features
+from sims.init_variance import LayerFeatures, between_and_total, sample_features
 
 __all__ = ["CLAIMS"]
 
@@ -39,20 +39,14 @@ def _trials(statistic: Callable[[LayerFeatures], np.ndarray], *, quick: int = 12
     )
 
 
-def _components(layers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the variance between models, and in all, of each layer: unbiased, and summed over the units."""
-    found = [initialisation_share(layer) for layer in layers]
-    return np.array([share.between for share in found]), np.array([share.total for share in found])
-
-
 def _share(features: LayerFeatures) -> np.ndarray:
     """Return an estimate of each layer's share that averages without bias: the ratio, linearised at what theory predicts."""
-    between, total = _components(features.post)
+    between, total = between_and_total(features.post)
     return between / _TOTAL + _SHARE * (1 - total / _TOTAL)
 
 
 def _total(features: LayerFeatures) -> np.ndarray:
-    return _components(features.post)[1]
+    return between_and_total(features.post)[1]
 
 
 def _squares(features: LayerFeatures) -> np.ndarray:
@@ -65,7 +59,7 @@ def _products(features: LayerFeatures) -> np.ndarray:
 
 def _preactivation_residual(features: LayerFeatures, bias: float = 1.0) -> np.ndarray:
     """Return the variance between models of each pre-activation, less the mean product of the layer before and the bias."""
-    between, _ = _components(features.pre)
+    between, _ = between_and_total(features.pre)
     return between - (features.mean_dot[:-1].mean(axis=1) + bias)
 
 

@@ -1,4 +1,7 @@
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -7,10 +10,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from conetheory.contraction import limiting_cosine
+from sims import deep_mlp
 from sims.deep_mlp import cone_curves, mean_offdiagonal_cosine, small_cone_curves
 from sims.estimate import sample_mean
 
-BIASES = ("normal", "none", "torch_default")
+ROUTES = ("gram", "weights")
 
 
 @given(st.integers(2, 12), st.integers(1, 9), st.integers(0, 2**32 - 1))
@@ -24,24 +28,99 @@ def test_a_zero_row_has_no_cosine():
     assert math.isnan(mean_offdiagonal_cosine(np.array([[1.0, 0.0], [0.0, 0.0]])))
 
 
-@pytest.mark.parametrize("bias", BIASES)
-@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
-def test_both_routes_sample_the_same_law(activation, bias):
-    """Narrow networks: the law is broad, and inputs number as many as units."""
-    sampled = [
-        cone_curves(activation, 1500, width=8, n_inputs=4, depth=3, bias=bias, sigma_w2=2.0, rng=seed, route=route)
-        for seed, route in enumerate(("gram", "weights"))
-    ]
-    for layer in range(4):
-        gram, weights = (curves[:, layer][~np.isnan(curves[:, layer])] for curves in sampled)
-        assert stats.ks_2samp(gram, weights).pvalue > 1e-5
-        means = sample_mean(gram), sample_mean(weights)
+def same_law(left, right):
+    """Compare the curves of two samples layer by layer: their laws, and their means."""
+    for x, y in zip(left.T, right.T, strict=True):
+        x, y = x[~np.isnan(x)], y[~np.isnan(y)]
+        assert stats.ks_2samp(x, y).pvalue > 1e-5
+        means = sample_mean(x), sample_mean(y)
         assert abs(means[0].value - means[1].value) < 4.5 * math.hypot(means[0].stderr, means[1].stderr)
 
 
+@pytest.fixture
+def plain(monkeypatch):
+    """Draw curves in float64, one network after the other."""
+
+    def draw(*args, **kwargs):
+        with monkeypatch.context() as patch:
+            patch.setattr(deep_mlp, "KERNELS", "plain")
+            return cone_curves(*args, **kwargs)
+
+    return draw
+
+
+@pytest.mark.parametrize(
+    ("activation", "bias", "n_inputs"),
+    [
+        ("relu", "normal", 2),
+        ("tanh", "none", 4),
+        ("sigmoid", "torch_default", 8),
+        ("gelu", "normal", 9),
+        ("relu", "none", 32),
+        ("linear", "torch_default", 40),
+        (np.cos, "normal", 3),
+    ],
+)
+def test_every_route_samples_the_law_of_the_definition(activation, bias, n_inputs, plain):
+    """Weights in float64 define it; inputs from fewer than a quarter of the units to more than these."""
+    settings = {"width": 32, "n_inputs": n_inputs, "depth": 3, "bias": bias, "sigma_w2": 2.0}
+    defined = plain(activation, 600, rng=0, route="weights", **settings)
+    for seed, route in enumerate(("weights", "gram") if n_inputs <= 32 else ("weights",), start=1):
+        same_law(cone_curves(activation, 3000, rng=seed, route=route, **settings), defined)
+
+
+@pytest.mark.parametrize(("activation", "bias"), [("relu", "none"), ("tanh", "normal"), ("sigmoid", "torch_default")])
+def test_both_plain_routes_sample_the_same_law(activation, bias):
+    """Narrow networks: the law is broad, and inputs number as many as half of the units."""
+    settings = {"width": 8, "n_inputs": 4, "depth": 3, "bias": bias, "sigma_w2": 2.0}
+    same_law(*(cone_curves(activation, 1000, rng=i, route=route, **settings) for i, route in enumerate(ROUTES)))
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_the_distance_to_one_has_the_law_of_the_definition(activation, plain):
+    """At depth: 1 - c over ten layers, where the law is broad."""
+    settings = {"width": 48, "n_inputs": 12, "depth": 10}
+    defined = np.log1p(-plain(activation, 400, rng=0, route="weights", **settings))
+    for seed, route in enumerate(ROUTES, start=1):
+        same_law(np.log1p(-cone_curves(activation, 2000, rng=seed, route=route, **settings)), defined)
+
+
+def test_auto_is_the_gram_route_up_to_a_quarter_of_the_width():
+    for n_inputs, route in ((16, "gram"), (17, "weights"), (80, "weights")):
+        settings = {"width": 64, "n_inputs": n_inputs, "depth": 2, "rng": 5}
+        assert np.array_equal(cone_curves("relu", 2, **settings), cone_curves("relu", 2, route=route, **settings))
+
+
+@pytest.mark.parametrize("width", [8, 64])
+def test_numbers_depend_on_neither_threads_nor_how_many_follow(width):
+    settings = {"width": width, "n_inputs": 4, "depth": 3, "rng": 6}
+    many = cone_curves("relu", 1100, **settings)
+    assert np.array_equal(many, cone_curves("relu", 1100, workers=2, **settings), equal_nan=True)
+    for n in (1, 3, 512, 513):
+        assert np.array_equal(cone_curves("relu", n, **settings), many[:n], equal_nan=True)
+
+
+def test_plain_kernels_serve_where_they_are_asked_for(plain):
+    code = "from sims.deep_mlp import cone_curves; from sims.init_variance import sample_features\n"
+    code += "print(cone_curves('relu', 2, width=64, n_inputs=4, depth=2, rng=0)[1, 2])\n"
+    code += "print(sample_features(2, 3, width=64, depth=1, dim_in=4, rng=0).pre.dtype)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"CONETHEORY_KERNELS": "plain"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=True,
+    )
+    cosine, kind = done.stdout.split()
+    assert float(cosine) == pytest.approx(plain("relu", 2, width=64, n_inputs=4, depth=2, rng=0)[1, 2], rel=1e-12)
+    assert kind == "float64"
+
+
 def test_the_comparison_of_laws_sees_a_missing_bias():
-    gram = cone_curves("relu", 1500, width=8, n_inputs=4, depth=3, bias="torch_default", rng=0)
-    weights = cone_curves("relu", 1500, width=8, n_inputs=4, depth=3, bias="normal", rng=1, route="weights")
+    settings = {"width": 32, "n_inputs": 4, "depth": 3}
+    gram = cone_curves("relu", 1500, bias="torch_default", rng=0, **settings)
+    weights = cone_curves("relu", 1500, bias="normal", rng=1, route="weights", **settings)
     assert stats.ks_2samp(gram[:, 3], weights[:, 3], nan_policy="omit").pvalue < 1e-5
 
 
@@ -117,11 +196,12 @@ def test_a_network_has_its_own_stream():
         ({"n_networks": 0}, "n_networks"),
         ({"width": 0}, "width"),
         ({"n_inputs": 1}, "n_inputs"),
-        ({"n_inputs": 17}, "n_inputs"),
+        ({"n_inputs": 17, "route": "gram"}, "n_inputs"),
         ({"depth": 0}, "depth"),
         ({"bias": "uniform"}, "bias"),
         ({"route": "exact"}, "route"),
         ({"sigma_w2": 0.0}, "sigma_w2"),
+        ({"workers": 0}, "workers"),
         ({"activation": "relo"}, "activation"),
     ],
 )
@@ -131,14 +211,12 @@ def test_errors_name_the_argument(changed, name):
         cone_curves(**(good | changed))
 
 
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_many_small_networks_have_the_law_of_single_ones(activation):
-    settings = {"width": 8, "n_inputs": 3, "depth": 3}
+@pytest.mark.parametrize(("activation", "width"), [("relu", 8), ("tanh", 8), ("relu", 32)])
+def test_many_small_networks_have_the_law_of_single_ones(activation, width, monkeypatch):
+    settings = {"width": width, "n_inputs": 3, "depth": 3}
     many = small_cone_curves(activation, 2000, rng=1, **settings)
     single = cone_curves(activation, 2000, rng=2, **settings)
-    for layer in range(4):
-        left, right = (curves[np.isfinite(curves[:, layer]), layer] for curves in (many, single))
-        assert stats.ks_2samp(left, right).pvalue > 1e-5
+    same_law(many, single)
     without = small_cone_curves(activation, 2000, rng=3, sigma_b2=0.0, **settings)
     finite = without[np.isfinite(without[:, 3]), 3]
     assert stats.ks_2samp(finite, single[np.isfinite(single[:, 3]), 3]).pvalue < 1e-5
