@@ -1,12 +1,13 @@
 """A measured number and how far to trust it."""
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import betaincinv
 
-__all__ = ["Estimate", "clustered_share", "json_number"]
+__all__ = ["Estimate", "clustered_share", "json_number", "share"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +59,28 @@ def clustered_share(hits: Float[np.ndarray, "n"], clusters: Int[np.ndarray, "n"]
     >>> clustered_share(np.array([1.0, 0.0]), np.array([0, 1])).value
     0.5
     """
-    share = float(np.mean(hits))
+    mean = float(np.mean(hits))
     _, codes = np.unique(clusters, return_inverse=True)
-    sums = np.bincount(codes, weights=hits - share)
+    sums = np.bincount(codes, weights=hits - mean)
     count = len(sums)
     stderr = np.sqrt(count / (count - 1) * (sums @ sums)) / len(hits) if count > 1 else np.nan
-    successes = share * count
-    low = betaincinv(successes, count - successes + 1, 0.025) if share > 0 else 0.0
-    high = betaincinv(successes + 1, count - successes, 0.975) if share < 1 else 1.0
-    return Estimate(value=share, stderr=float(stderr), interval=(float(low), float(high)))
+    return Estimate(value=mean, stderr=float(stderr), interval=_exact_interval(mean * count, count))
+
+
+def share(successes: int, n: int) -> Estimate:
+    r"""Return the share of successes among `n` independent trials, its standard error :math:`\sqrt{p(1-p)/n}`, and
+    Clopper and Pearson's interval.
+
+    Examples
+    --------
+    >>> round(share(0, 10).interval[1], 12)
+    0.308497107819
+    """
+    mean = successes / n
+    return Estimate(value=mean, stderr=sqrt(mean * (1 - mean) / n), interval=_exact_interval(successes, n))
+
+
+def _exact_interval(successes: float, count: int) -> tuple[float, float]:
+    low = betaincinv(successes, count - successes + 1, 0.025) if successes > 0 else 0.0
+    high = betaincinv(successes + 1, count - successes, 0.975) if successes < count else 1.0
+    return float(low), float(high)
