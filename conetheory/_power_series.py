@@ -17,20 +17,25 @@ _INDEX = {exponent: index for index, exponent in enumerate(EXPONENTS)}
 
 
 @cache
-def _products(index: int) -> tuple[int, np.ndarray]:
-    """Return how many monomials stay below the cut-off when multiplied by monomial `index`, and the products."""
-    own = EXPONENTS[index]
-    allowed = [other for other in EXPONENTS if sum(own) + sum(other) <= DEGREE]  # the first ones: sorted by degree
-    return len(allowed), np.array([_INDEX[own[0] + o[0], own[1] + o[1], own[2] + o[2]] for o in allowed])
+def _products() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the pairs of monomials whose product stays below the cut-off, and the product, in its order."""
+    pairs = [(i, j) for i, p in enumerate(EXPONENTS) for j, q in enumerate(EXPONENTS) if sum(p) + sum(q) <= DEGREE]
+    first, second = np.array(pairs).T
+    exponents = np.array(EXPONENTS)
+    target = np.array([_INDEX[i, j, k] for i, j, k in (exponents[first] + exponents[second]).tolist()])
+    order = np.argsort(target, kind="stable")
+    return first[order], second[order], target[order]
 
 
 def multiply(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Return the product of two series."""
+    first, second, target = _products()
+    there = np.any(p.reshape(len(p), -1), axis=1)[first]  # many series are sparse
+    first, second, target = first[there], second[there], target[there]
     out = np.zeros(np.broadcast_shapes(p.shape, q.shape))
-    for index, coefficient in enumerate(p):
-        if np.any(coefficient):
-            count, target = _products(index)
-            out[target] += coefficient * q[:count]
+    starts = np.flatnonzero(np.diff(target, prepend=-1))
+    if starts.size:
+        out[target[starts]] = np.add.reduceat(p[first] * q[second], starts, axis=0)
     return out
 
 

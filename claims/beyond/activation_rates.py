@@ -18,10 +18,12 @@ from conetheory.activation_rate import ActivationRate, activation_failure_rate, 
 from conetheory.contraction import preactivation_angle, preactivation_correlation, sharp_threshold
 from conetheory.dual import activation_function, second_moment
 from conetheory.leaky_relu import leaky_relu_failure_rate, leaky_relu_threshold
+from sims.normals import standard_normals
 from sims.rare_event import sample_tilted_failures
 
 __all__ = ["CLAIMS"]
 
+_BLOCK = 1 << 16  # units drawn at a time
 _SLOPES = (-1.0, 0.5)
 _NAMES = ("tanh", "gelu")  # a cell's "activation" is the place in this list
 _THRESHOLD_GRID = tuple(
@@ -49,22 +51,28 @@ _BENT_GRID = tuple(
 
 
 def _leaky(slope: float) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda x: np.where(x > 0, x, slope * x)
+    return lambda x: np.maximum(x, 0) + slope * np.minimum(x, 0)
 
 
 def _pairs(rng: np.random.Generator, shape: tuple[int, ...], at: At, *, sigma_b2: float = 1.0) -> np.ndarray:
     """Return pre-activations of u and v, shape (2, ...), from two weights and a bias a unit."""
-    first, second, bias = rng.standard_normal((3, *shape))
-    bias = bias * math.sqrt(sigma_b2)
-    turned = at["cosine"] * first + math.sqrt((1 - at["cosine"]) * (1 + at["cosine"])) * second
-    return np.stack([at["norm_u"] * first + bias, at["norm_v"] * turned + bias])
+    drawn = standard_normals(3, *shape, rng=rng)
+    z, bias, cosine = drawn[:2], drawn[2], float(at["cosine"])
+    z[1] *= math.sqrt((1 - cosine) * (1 + cosine))
+    z[1] += cosine * z[0]
+    z *= np.array([at["norm_u"], at["norm_v"]], dtype=np.float32).reshape(2, *(1 for _ in shape))
+    z += math.sqrt(sigma_b2) * bias
+    return z
 
 
 def _draw_leaky_products(rng: np.random.Generator, n: int, at: At) -> Tally:
     """Tally φφ' over the root of both mean squares, which are (1 + λ²)/2 of the variances."""
-    f, g = _leaky(at["slope"])(_pairs(rng, (n,), at))
     scale = (1 + at["slope"] ** 2) / 2 * math.sqrt((1 + at["norm_u"] ** 2) * (1 + at["norm_v"] ** 2))
-    return Tally.of(f * g / scale)
+    trials = np.empty(n)
+    for start in range(0, n, _BLOCK):
+        f, g = _leaky(at["slope"])(_pairs(rng, (min(_BLOCK, n - start),), at))
+        np.divide(f * g, scale, out=trials[start : start + _BLOCK])
+    return Tally.of(trials)
 
 
 def _rate_by_quadrature(at: At) -> float:
@@ -73,8 +81,8 @@ def _rate_by_quadrature(at: At) -> float:
     theta = float(np.arccos(preactivation_correlation(cosine, at["norm_u"], at["norm_v"])))
     edges = (-np.pi / 2, theta - np.pi / 2, np.pi / 2, theta + np.pi / 2, 3 * np.pi / 2)
 
-    def form(angle: float) -> float:
-        f, g = float(unit(np.cos(angle))), float(unit(np.cos(angle - theta)))
+    def form(angle: Any) -> Any:
+        f, g = unit(np.cos(angle)), unit(np.cos(angle - theta))
         return f * g - cosine / 2 * (f * f + g * g)
 
     def log_mgf(t: float) -> float:
@@ -83,7 +91,7 @@ def _rate_by_quadrature(at: At) -> float:
         )
         return math.log(sum(parts) / (2 * np.pi))
 
-    limit = -1 / (2 * min(form(angle) for angle in np.linspace(-np.pi, np.pi, 20_001)))
+    limit = -1 / (2 * np.min(form(np.linspace(-np.pi, np.pi, 20_001))))
     found: Any = minimize_scalar(log_mgf, bounds=(0, 0.999 * limit), method="bounded", options={"xatol": 1e-7})
     return -float(found.fun)
 
@@ -91,8 +99,13 @@ def _rate_by_quadrature(at: At) -> float:
 def _draw_gelu(rng: np.random.Generator, n: int, at: At, *, cosine: float | None = None) -> Tally:
     """Tally φφ' − (c/2)(φ² + φ'²) over E φ², without bias, at the threshold or at `cosine`."""
     c = _gelu_threshold(at) if cosine is None else cosine
-    f, g = activation_function("gelu")(math.sqrt(at["sigma_w2"]) * _pairs(rng, (n,), {**at, "cosine": c}, sigma_b2=0.0))
-    return Tally.of((f * g - c / 2 * (f * f + g * g)) / float(second_moment("gelu", at["sigma_w2"])))
+    scale, function = math.sqrt(at["sigma_w2"]), activation_function("gelu")
+    trials = np.empty(n)
+    for start in range(0, n, _BLOCK):
+        size = min(_BLOCK, n - start)
+        f, g = function(scale * _pairs(rng, (size,), {**at, "cosine": c}, sigma_b2=0.0))
+        trials[start : start + size] = f * g - c / 2 * (f * f + g * g)
+    return Tally.of(trials / float(second_moment("gelu", at["sigma_w2"])))
 
 
 def _gelu_threshold(at: At) -> float:
@@ -132,28 +145,28 @@ def _draw_tilted(rng: np.random.Generator, n: int, at: At) -> Tally:
     t, s, cosine = found.tilt, found.balance, at["cosine"]
 
     def units(points: np.ndarray) -> np.ndarray:
-        return function(
-            np.stack([scales[0] * points[0], scales[1] * (rho * points[0] + math.sqrt(1 - rho**2) * points[1])])
-        )
+        z = np.stack([points[0], rho * points[0] + math.sqrt(1 - rho**2) * points[1]])
+        return function(z * scales.astype(z.dtype).reshape(2, *(1 for _ in z.shape[1:])))
 
     def exponent(f: np.ndarray, g: np.ndarray) -> np.ndarray:
-        return t * (f * g - cosine / 2 * (s * f * f + g * g / s))
+        return f * (t * g - t * cosine * s / 2 * f) - t * cosine / 2 / s * g * g
 
-    axis = np.linspace(-12, 12, 1201)
+    axis = np.linspace(-12, 12, 481)
     plane = np.stack(np.meshgrid(axis, axis))
     logs = -exponent(*units(plane))
     log_mgf = math.log(np.sum(np.exp(logs - np.sum(plane**2, axis=0) / 2)) * (axis[1] - axis[0]) ** 2 / (2 * np.pi))
     bound = float(np.max(logs - np.sum(plane**2, axis=0) / 3)) + 0.01
-    kept = []
-    while sum(f.shape[1] for f in kept) < n * width:
-        points = math.sqrt(3) * rng.standard_normal((2, n * width))
+    kept, missing = [], n * width
+    while missing > 0:
+        points = standard_normals(2, _BLOCK, rng=rng) * math.sqrt(3)
         drawn = units(points)
-        ratio = -exponent(*drawn) - np.sum(points**2, axis=0) / 3
-        kept.append(drawn[:, np.log(rng.random(n * width)) < ratio - bound])
-    f, g = np.concatenate(kept, axis=1)[:, : n * width].reshape(2, n, width)
-    norms = np.sqrt(np.sum(f * f, axis=1) * np.sum(g * g, axis=1))
+        ratio = bound + exponent(*drawn) + (points[0] ** 2 + points[1] ** 2) / 3
+        kept.append(drawn[:, rng.standard_exponential(_BLOCK, dtype=np.float32) > ratio])
+        missing -= kept[-1].shape[1]
+    f, g = np.concatenate(kept, axis=1)[:, : n * width].astype(np.float64).reshape(2, n, width)
+    norms = np.sqrt(np.einsum("ij,ij->i", f, f) * np.einsum("ij,ij->i", g, g))
     weights = np.exp(width * log_mgf + np.sum(exponent(f, g), axis=1))
-    return Tally.of(np.where(np.sum(f * g, axis=1) > cosine * norms, 0.0, weights))
+    return Tally.of(np.where(np.einsum("ij,ij->i", f, g) > cosine * norms, 0.0, weights))
 
 
 def _asymptote(found: ActivationRate, at: At) -> float:

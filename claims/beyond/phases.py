@@ -12,6 +12,7 @@ from claims.measure import At, Bounded, Computed, Mean, PerCell, Tally
 from conetheory.depth_laws import cone_amplitude, critical_decay, depth_to_cone, he_angle, he_constant
 from conetheory.fixed_points import chi_1, q_fixed_point
 from conetheory.phases import critical_point, critical_sigma_w2, phase
+from sims.normals import standard_normals
 
 __all__ = ["CLAIMS", "VARIANCES"]
 
@@ -56,14 +57,13 @@ def _predicted_chi(bias: float = 1.0) -> list[float]:
 def _deep_pairs(rng: np.random.Generator, n: int, at: At) -> Tally:
     """Tally the last cosine of two inputs of n networks of tanh units; the pairs of pre-activations are drawn themselves."""
     w, b = at["sigma_w2"], at["sigma_b2"]
-    cosines = np.empty(n)
-    for i in range(n):
-        x = rng.standard_normal((2, _WIDTH))
-        for _ in range(_DEPTH):
-            covariance = w / _WIDTH * x @ x.T + b
-            x = np.tanh(np.linalg.cholesky(covariance + 1e-13 * np.eye(2)) @ rng.standard_normal((2, _WIDTH)))
-        cosines[i] = x[0] @ x[1] / np.sqrt((x[0] @ x[0]) * (x[1] @ x[1]))
-    return Tally.of(cosines)
+    x = standard_normals(n, 2, _WIDTH, rng=rng)
+    for _ in range(_DEPTH):
+        covariance = w / _WIDTH * np.einsum("nik,njk->nij", x, x, dtype=np.float64) + b
+        factor = np.linalg.cholesky(covariance + 1e-13 * np.eye(2)).astype(np.float32)
+        x = np.tanh(factor @ standard_normals(n, 2, _WIDTH, rng=rng))
+    gram = np.einsum("nik,njk->nij", x, x, dtype=np.float64)
+    return Tally.of(gram[:, 0, 1] / np.sqrt(gram[:, 0, 0] * gram[:, 1, 1]))
 
 
 _PHASES = tuple({"sigma_w2": w, "sigma_b2": b} for w, b in ((1.2, 0.3), (2.5, 0.05), (3.0, 0.3)))
@@ -143,11 +143,12 @@ def _critical_rates() -> list[float]:
     """Return what l(1 - ρ_l), and for the kink l²(1 - ρ_l), tend to, from the last steps of iterated critical maps."""
     point = critical_point("tanh", 1.0)
     eps, last, w = 0.7, 0.0, point.sigma_w2
-    u, weights = _NODES, _PRODUCT
+    half = _NODES > 0  # tanh is odd: u and -u give the same
+    u, weights = _NODES[half, None], 2 * _PRODUCT[half]
     for _ in range(_LONG):  # of the pre-activations: 1 - c' = σ_w² E(φ(u) - φ(v))²/(2k)
         last = eps
-        v = (1 - eps) * u[:, None] + np.sqrt(eps * (2 - eps)) * u
-        eps = w / 2 * float(np.sum(weights * (np.tanh(u)[:, None] - np.tanh(v)) ** 2))
+        v = (1 - eps) * u + np.sqrt(eps * (2 - eps)) * _NODES
+        eps = w / 2 * float(np.sum(weights * (np.tanh(u) - np.tanh(v)) ** 2))
     share = 1 - point.sigma_b2 / point.k
     smooth = 1 / (1 / eps - 1 / last) / share
     theta, previous, curve = np.pi / 2, 0.0, (1 - _LEAK) ** 2 / (1 + _LEAK**2)

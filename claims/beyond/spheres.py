@@ -1,5 +1,6 @@
 """Cones on the sphere: the von Mises-Fisher law, the gap that two of them leave, what is left of uniformity in a finite sample."""
 
+import math
 from typing import Any
 
 import mpmath as mp
@@ -22,6 +23,7 @@ from conetheory.meanfield import cone_curve
 from conetheory.sphere import bessel_ratio, sample_uniformity_floor, uniformity_floor
 from conetheory.von_mises_fisher import kl_divergence, moments
 from sims.cones import sample_cone, sample_directions
+from sims.normals import standard_normals
 
 __all__ = ["CLAIMS"]
 
@@ -153,12 +155,12 @@ _TOWERS = ({"linear_head": 1.0}, {"linear_head": 0.0})
 
 def _tower(rng: np.random.Generator, *, linear_head: bool) -> np.ndarray:
     """Return the unit rows of one random ReLU tower, of inputs of its own; biases of the variance of a weight."""
-    h = rng.standard_normal((_ROWS, _TOWER_WIDTH))
+    h = standard_normals(_ROWS, _TOWER_WIDTH, rng=rng)
     for _ in range(_TOWER_DEPTH):
-        weights = rng.standard_normal((_TOWER_WIDTH, _TOWER_WIDTH))
-        h = np.maximum(h @ weights + rng.standard_normal(_TOWER_WIDTH), 0) / np.sqrt(_TOWER_WIDTH)
+        weights, bias = np.split(standard_normals(_TOWER_WIDTH + 1, _TOWER_WIDTH, rng=rng), [_TOWER_WIDTH])
+        h = np.maximum(h @ weights + bias, 0) / math.sqrt(_TOWER_WIDTH)
     if linear_head:
-        h = h @ rng.standard_normal((_TOWER_WIDTH, _OUTPUTS))
+        h = h @ standard_normals(_TOWER_WIDTH, _OUTPUTS, rng=rng)
     return h / np.linalg.norm(h, axis=1, keepdims=True)
 
 
@@ -184,23 +186,28 @@ def _initial_gaps(*, cross: float | None = None) -> list[float]:
 _FINITE = tuple({"dim": 3.0, "n": n} for n in (2.0, 4.0, 12.0, 40.0))
 
 
+def _energy(flat: np.ndarray, sharpness: float = 2.0) -> tuple[float, np.ndarray]:
+    """Return the uniformity of points in space, whatever their lengths, and its gradient."""
+    x = flat.reshape(-1, 3)
+    norms = np.linalg.norm(x, axis=1, keepdims=True)
+    e = x / norms
+    potential = np.exp(2 * sharpness * (e @ e.T - 1)) * (1 - np.eye(len(x)))
+    total = potential.sum()
+    pull = 4 * sharpness / total * (potential @ e)
+    gradient = (pull - e * np.sum(pull * e, axis=1, keepdims=True)) / norms
+    return float(np.log(total / (len(x) * (len(x) - 1)))), gradient.ravel()
+
+
+def _spread(n: int, seed: int) -> float:
+    points = sample_directions(3, n, rng=seed)
+    if n <= 12:
+        points = minimize(_energy, points.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 40}).x.reshape(n, 3)
+    return uniformity(points)
+
+
 def _spread_uniformity() -> list[float]:
     """Return the least uniformity found for n points in space, from three random starts."""
-    found = []
-    for at in _FINITE:
-        n, best = int(at["n"]), np.inf
-        for seed in range(3):
-            start = sample_directions(3, n, rng=seed)
-
-            def energy(flat: np.ndarray, n: int = n) -> float:
-                return uniformity(flat.reshape(n, 3))
-
-            if n <= 12:
-                best = min(best, float(minimize(energy, start.ravel(), method="L-BFGS-B", options={"maxiter": 40}).fun))
-            else:
-                best = min(best, uniformity(start))
-        found.append(best)
-    return found
+    return [min(_spread(int(at["n"]), seed) for seed in range(3)) for at in _FINITE]
 
 
 CLAIMS = (

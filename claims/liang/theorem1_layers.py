@@ -1,6 +1,7 @@
 """One random ReLU layer as the claims on Theorem 1 measure it: sampled, or integrated over the angle without any closed form."""
 
 import itertools
+import math
 
 import numpy as np
 from scipy.integrate import quad
@@ -8,6 +9,7 @@ from scipy.optimize import root_scalar
 
 from claims.measure import At, Mean, PerCell, Proportion, Tally
 from conetheory.contraction import preactivation_correlation
+from sims.normals import standard_normals
 from sims.relu_layer import count_failures, sample_cosines
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
 
 
 _NARROW = 64  # units
+_BLOCK = 1 << 15  # units drawn at a time: what the second cache holds
 
 
 def layer(at: At) -> tuple[float, float, float]:
@@ -55,32 +58,39 @@ def failures(first: int, quick: int, full: int) -> PerCell:
     return PerCell(rule=Proportion(), first=first, quick=quick, full=full, draw=draw_failures)
 
 
-def _direct_units(rng: np.random.Generator, n: int, at: At, *, sigma_b2: float = 1.0) -> np.ndarray:
-    """Return φ(z) and φ(z') of `n` units, shape (n, 2), from weights and biases themselves: no correlation is computed.
+def _direct_units(rng: np.random.Generator, n: int, at: At, *, sigma_b2: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Return φ(z) and φ(z') of `n` units, from weights and biases themselves: no correlation is computed.
 
     The inputs lie in a plane, so two weights a unit are all that matters; the common factor 1/d of the variances is
     left out.
     """
-    cosine, norm_u, norm_v = layer(at)
-    first, second, bias = rng.standard_normal((3, n))
-    bias = bias * np.sqrt(sigma_b2)
-    turned = cosine * first + np.sqrt((1 - cosine) * (1 + cosine)) * second
-    return np.maximum(np.stack([norm_u * first + bias, norm_v * turned + bias], axis=1), 0)
+    cosine, norm_u, norm_v = map(float, layer(at))
+    u, v, bias = standard_normals(3, n, rng=rng)
+    bias *= math.sqrt(sigma_b2)
+    v *= norm_v * math.sqrt((1 - cosine) * (1 + cosine))
+    v += norm_v * cosine * u
+    u *= norm_u
+    return tuple(np.maximum(np.add(z, bias, out=z), 0, out=z) for z in (u, v))
 
 
 def _draw_products(rng: np.random.Generator, n: int, at: At, *, factor: float = 2.0, sigma_b2: float = 1.0) -> Tally:
     """Tally `factor` φ(z)φ(z') / √((1 + ‖u‖²)(1 + ‖v‖²)): with factor 2 its mean is what Lemma 3 bounds from below."""
     _, norm_u, norm_v = layer(at)
-    units = _direct_units(rng, n, at, sigma_b2=sigma_b2)
-    return Tally.of(factor * units[:, 0] * units[:, 1] / np.sqrt((1 + norm_u**2) * (1 + norm_v**2)))
+    u, v = _direct_units(rng, n, at, sigma_b2=sigma_b2)
+    return Tally.of(u * v * (factor / math.sqrt((1 + norm_u**2) * (1 + norm_v**2))))
 
 
 def _direct_failures(rng: np.random.Generator, n: int, at: At, *, sigma_b2: float) -> int:
     """Count the layers that do not raise the cosine, from weights and biases themselves."""
-    width = int(at["width"])
-    u, v = np.moveaxis(_direct_units(rng, n * width, at, sigma_b2=sigma_b2).reshape(n, width, 2), 2, 0)
-    norms = np.sqrt(np.sum(u * u, axis=1) * np.sum(v * v, axis=1))
-    return n - int(np.sum((norms > 0) & (np.sum(u * v, axis=1) > at["cosine"] * norms)))
+    width, successes = int(at["width"]), 0
+    block = _BLOCK // width
+    for start in range(0, n, block):
+        units = _direct_units(rng, min(block, n - start) * width, at, sigma_b2=sigma_b2)
+        u, v = (z.reshape(-1, width) for z in units)
+        uu, vv, uv = (np.einsum("ij,ij->i", x, y, dtype=np.float64) for x, y in ((u, u), (v, v), (u, v)))
+        norms = np.sqrt(uu * vv)
+        successes += int(np.count_nonzero((norms > 0) & (uv > at["cosine"] * norms)))
+    return n - successes
 
 
 def products(**changes: float) -> PerCell:
@@ -96,8 +106,8 @@ def draw_inner_products(
     cosine, norm_u, norm_v = layer(at)
     u = np.array([norm_u, 0.0, 0.0])
     v = norm_v * np.array([cosine, np.sqrt(1 - cosine**2), 0.0])
-    weights = rng.standard_normal((n, dim_out, dim_in)) / np.sqrt({"out": dim_out, "in": dim_in}[weight_width])
-    shift = bias * rng.standard_normal((n, dim_out)) / np.sqrt(dim_out)
+    weights = standard_normals(n, dim_out, dim_in, rng=rng) / math.sqrt({"out": dim_out, "in": dim_in}[weight_width])
+    shift = bias * standard_normals(n, dim_out, rng=rng) / math.sqrt(dim_out)
     return Tally.of(np.sum((weights @ u + shift) * (weights @ v + shift), axis=1))
 
 
@@ -148,9 +158,9 @@ def draw_cosines(rng: np.random.Generator, n: int, at: At) -> Tally:
 def draw_summand_variance(rng: np.random.Generator, n: int, at: At) -> Tally:
     """Tally the squared distance of φφ' from its mean, for pre-activations divided by their standard deviations."""
     _, norm_u, norm_v = layer(at)
-    units = _direct_units(rng, n, at)
-    products = units[:, 0] * units[:, 1] / np.sqrt((1 + norm_u**2) * (1 + norm_v**2))
-    return Tally.of((products - products.mean()) ** 2 * (n / (n - 1)))
+    u, v = _direct_units(rng, n, at)
+    products = u * v / math.sqrt((1 + norm_u**2) * (1 + norm_v**2))
+    return Tally.of((products - products.mean(dtype=np.float64)) ** 2 * (n / (n - 1)))
 
 
 SUMMAND_GRID = cells([(c, 1.0, 1.0) for c in (-0.5, 0.5, 0.99, 1.0)])
