@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from claims import cli_embeddings, cli_simulate
+from claims import cli_bench, cli_embeddings, cli_simulate, cli_sweep
 from claims.cli_options import Json, Seed, count_from
 
 __all__ = ["app", "main"]
@@ -26,6 +26,8 @@ app = typer.Typer(
 )
 app.command("gap")(cli_embeddings.gap)
 app.command("shift")(cli_embeddings.shift)
+app.command("bench")(cli_bench.bench)
+app.command("sweep")(cli_sweep.sweep)
 app.add_typer(cli_simulate.app, name="simulate")
 
 

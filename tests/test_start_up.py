@@ -8,7 +8,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("numpy", "scipy", "numba", "matplotlib", "torch", "sklearn", "jinja2", "rich", "dask", "pyarrow")
+HEAVY = (
+    "numpy",
+    "scipy",
+    "numba",
+    "matplotlib",
+    "torch",
+    "sklearn",
+    "jinja2",
+    "rich",
+    "dask",
+    "distributed",
+    "pyarrow",
+    "submitit",
+)
 
 HELP = """
 import io, json, sys
@@ -24,7 +37,13 @@ for words in commands:
 sys.stdout = sys.__stdout__
 print(json.dumps(loaded))
 """
-COMMANDS = ([], *([name] for name in ("verify", "claims", "gap", "shift", "simulate", "figures", "certify", "doctor")))
+COMMANDS = (
+    [],
+    *(
+        [name]
+        for name in ("verify", "claims", "gap", "shift", "simulate", "figures", "certify", "doctor", "sweep", "bench")
+    ),
+)
 COMMANDS += tuple(["simulate", name] for name in ("sphere", "layer", "failure", "mlp"))
 
 MODULES = [
