@@ -1,34 +1,38 @@
 """Dual activations of a million correlations, and of ten thousand by quadrature, with the error of each row.
 
-The error is the largest over 12 correlations, 1e-12 from +-1 among them, against mpmath at 40 digits, relative to the
+The error is the largest over 12 correlations, 1e-12 from ±1 among them, against mpmath at 40 digits, relative to the
 value at correlation 1. The rows of neural-tangents need its own environment: see peers/README.md.
 """
 
 import functools
-import json
-import os
-import subprocess
-import time
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mpmath as mp
 import numpy as np
 import pytest
 from numpy.polynomial.hermite_e import hermegauss
 
+from benchmarks.peers.client import MISSING, Worker, neural_tangents
+from benchmarks.replay import REPLAYED, replay_row
+from claims.bench.job import Job, Route, Row, measure
 from conetheory.dual import dual_activation, second_moment
 from tests import naive_dual
 
 SIDE = {"closed": 1000, "quadrature": 100}
-NAMES = ("relu", "leaky_relu", "abs", "erf", "gelu", "sin", "cos", "gaussian")
+NAMES = ("relu", "leaky_relu", "abs", "erf", "gelu", "sin", "cos", "gaussian", "tanh")
 CHECKED = 12
-WORKER = Path(__file__).parent / "peers" / "neural_tangents_duals.py"
-ROUNDS = 25
+FEW = 100  # correlations of a slow route
+METHODS = ("ours", "naive", "naive-mpmath", "peer-neural-tangents", "peer-neural-tangents-float32")
+_OF = "at 12 correlations, relative to the value at correlation 1"
 
 
-def correlations(kind: str) -> np.ndarray:
+def correlations(name: str) -> np.ndarray:
     """Return an (n, n) array, its first values near and at the ends."""
-    rho = np.random.default_rng(0).uniform(-1, 1, (SIDE[kind], SIDE[kind]))
+    side = SIDE["quadrature" if name == "tanh" else "closed"]
+    rho = np.random.default_rng(0).uniform(-1, 1, (side, side))
     rho.flat[:8] = [1 - 1e-12, 1e-12 - 1, 1 - 1e-6, 1e-6 - 1, 1.0, -1.0, 0.0, 0.5]
     return rho
 
@@ -54,136 +58,80 @@ def gauss_hermite(rho: np.ndarray, order: int = 60) -> np.ndarray:
     x, weights = hermegauss(order)
     weights = weights / weights.sum()
     left = weights * np.tanh(x)
-    values = [left @ np.tanh(r * x[:, None] + np.sqrt(1 - r * r) * x) @ weights for r in rho.flat]
-    return np.reshape(values, rho.shape)
+    return np.array([left @ np.tanh(r * x[:, None] + np.sqrt(1 - r * r) * x) @ weights for r in rho])
 
 
 @functools.cache
-def exact(name: str) -> list[mp.mpf]:
+def exact(name: str) -> tuple[mp.mpf, ...]:
     """The oracle at the checked correlations."""
-    rho = correlations("quadrature" if name == "tanh" else "closed").flat[:CHECKED]
+    return tuple(by_mpmath(name, r) for r in correlations(name).flat[:CHECKED])
+
+
+def by_mpmath(name: str, rho: float) -> mp.mpf:
     if name == "tanh":
-        return [naive_dual.analytic_mean(mp.tanh, float(r), 1, 1) for r in rho]
-    return [naive_dual.dual_activation(name, float(r)) for r in rho]
+        return naive_dual.analytic_mean(mp.tanh, float(rho), 1, 1)
+    return naive_dual.dual_activation(name, float(rho))
 
 
-def error(name: str, values) -> float:
-    """The largest error of the first values, relative to the value at correlation 1."""
-    difference = [abs(float(mp.mpf(float(v)) - e)) for v, e in zip(values, exact(name), strict=False)]
-    return max(difference) / float(second_moment(name, 1.0))
+def error(name: str, values: Any) -> dict[str, Any]:
+    first = np.ravel(values)[:CHECKED]
+    difference = [abs(float(mp.mpf(float(v)) - e)) for v, e in zip(first, exact(name), strict=False)]
+    return {"error": max(difference) / float(second_moment(name, 1.0)), "error_of": _OF}
 
 
-class Peer:
-    """The worker, started once for each array of correlations."""
+def _peer(worker: Worker, name: str, rho: np.ndarray, dtype: str) -> Route:
+    path = Path(tempfile.mkdtemp()) / "correlations.npy"
+    np.save(path, rho)
 
-    def __init__(self, python: str, path: Path) -> None:
-        self.process = subprocess.Popen(
-            [python, str(WORKER), str(path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self.read()
+    def ask() -> dict[str, Any]:
+        return worker.ask(job="dual", name=name, dtype=dtype, path=str(path))
 
-    def read(self) -> dict:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError("the peer ended; is CONETHEORY_PEERS the python of its environment?")
-        return json.loads(line)
-
-    def call(self, name: str, dtype: str) -> dict:
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{name} {dtype}\n")
-        self.process.stdin.flush()
-        return self.read()
-
-    def close(self) -> None:
-        self.process.communicate(timeout=60)
+    return Route(
+        call=ask,
+        work=rho.size,
+        seconds=lambda: ask()["seconds"],
+        accuracy=lambda answer: error(name, answer["values"]),
+    )
 
 
-@pytest.fixture(scope="module", params=["closed", "quadrature"])
-def kind(request):
-    return request.param
+def _routes(name: str) -> dict[str, Route]:
+    rho = correlations(name)
+    few = rho.flat[:FEW]
+    naive: tuple[Callable[[], Any], int] = (
+        (lambda: gauss_hermite(few), FEW) if name == "tanh" else (lambda: textbook(name, rho), rho.size)
+    )
 
+    def accuracy(values: Any) -> dict[str, Any]:
+        return error(name, values)
 
-@pytest.fixture(scope="module")
-def peer(kind, tmp_path_factory):
-    """The worker on the correlations of `kind`, or None."""
-    python = os.environ.get("CONETHEORY_PEERS")
-    if not python:
-        yield None
-        return
-    path = tmp_path_factory.mktemp("peer") / "correlations.npy"
-    np.save(path, correlations(kind))
-    worker = Peer(python, path)
-    yield worker
-    worker.close()
-
-
-def side_by_side(ours, peer: Peer, name: str, dtype: str) -> dict[str, float]:
-    """Time one call of each in turn; the best of each, which other work on the machine disturbs least."""
-    peer.call(name, dtype)
-    seconds = np.empty((ROUNDS, 2))
-    for k in range(ROUNDS):
-        start = time.perf_counter()
-        ours()
-        seconds[k] = time.perf_counter() - start, peer.call(name, dtype)["seconds"]
-    ms = seconds.min(axis=0) * 1e3
-    return {f"ours_ms_beside_{dtype}": ms[0], f"peer_ms_{dtype}": ms[1], f"peer_over_ours_{dtype}": ms[1] / ms[0]}
-
-
-def methods(name: str, rho: np.ndarray, peer: Peer | None) -> dict:
-    """Return what each row calls."""
-    few = rho.flat[:CHECKED]
     found = {
-        "ours": lambda: dual_activation(name, rho),
-        "naive": lambda: gauss_hermite(rho) if name == "tanh" else textbook(name, rho),
-        "mpmath": lambda: [
-            naive_dual.analytic_mean(mp.tanh, few[7], 1, 1)
-            if name == "tanh"
-            else naive_dual.dual_activation(name, few[7])
-        ],
+        "ours": Route(call=lambda: dual_activation(name, rho), work=rho.size, accuracy=accuracy),
+        "naive": Route(call=naive[0], work=naive[1], accuracy=accuracy),
+        "naive-mpmath": Route(call=lambda: by_mpmath(name, few[7])),
     }
-    if peer is not None:
-        found |= {
-            f"neural-tangents {dtype}": lambda d=dtype: peer.call(name, d)["values"] for dtype in ("float64", "float32")
-        }
+    if worker := neural_tangents():
+        found["peer-neural-tangents"] = _peer(worker, name, rho, "float64")
+        if name != "tanh":
+            found["peer-neural-tangents-float32"] = _peer(worker, name, rho, "float32")
     return found
 
 
-def compare(benchmark, name: str, method: str, rho: np.ndarray, peer: Peer | None) -> None:
-    if method.startswith("neural-tangents") and peer is None:
-        pytest.skip("set CONETHEORY_PEERS to the python of the peers' environment (benchmarks/peers/README.md)")
-    call = methods(name, rho, peer)[method]
-    values = call()  # compiled before it is timed
-    if method == "mpmath" or name == "tanh":
-        benchmark.pedantic(call, rounds=3)
-    else:
-        benchmark(call)
-    if method == "mpmath":
-        benchmark.extra_info["correlations"] = 1
-        return
-    benchmark.extra_info |= {"correlations": rho.size, "error": error(name, np.ravel(values)[:CHECKED])}
-    if method == "ours" and peer is not None:
-        for dtype in ("float64", "float32"):
-            benchmark.extra_info |= side_by_side(call, peer, name, dtype)
+@functools.cache
+def rows_of(name: str) -> dict[str, Row]:
+    amount = "ten thousand" if name == "tanh" else "a million"
+    job = Job(
+        name=f"dual activation {name}, {amount} correlations",
+        unit="correlation",
+        methods=METHODS,
+        routes=lambda: _routes(name),
+    )
+    return {row.method: row for row in measure(job)}
 
 
-METHODS = ("ours", "neural-tangents float64", "neural-tangents float32", "naive", "mpmath")
-
-
-@pytest.mark.parametrize("kind", ["closed"], indirect=True)
+@REPLAYED
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("method", METHODS)
-def test_a_million_correlations(benchmark, peer, kind, name, method):
-    benchmark.group = f"{name}, a million correlations (mpmath: one)"
-    compare(benchmark, name, method, correlations(kind), peer)
-
-
-@pytest.mark.parametrize("kind", ["quadrature"], indirect=True)
-@pytest.mark.parametrize("method", [method for method in METHODS if method != "neural-tangents float32"])
-def test_ten_thousand_correlations_of_tanh(benchmark, peer, kind, method):
-    benchmark.group = "tanh, ten thousand correlations (mpmath: one)"
-    compare(benchmark, "tanh", method, correlations(kind), peer)
+def test_dual_activation(benchmark, name, method):
+    if method not in rows_of(name):
+        pytest.skip(MISSING)
+    replay_row(benchmark, rows_of(name)[method])
