@@ -1,26 +1,33 @@
 """Figure 3 (a–d) on the published CLIP embeddings: the loss while both modalities are moved along the gap."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize_scalar
 
 from claims import OURS
 from claims.ledger import Claim, Plant
 from claims.liang import PAPER
 from claims.liang.features import load_published
+from claims.liang.shifted_features import (
+    SCALES,
+    Features,
+    brute_minimum,
+    count_minima,
+    load_features,
+    slope_minimum,
+)
 from claims.measure import FromData, Reading
 from conetheory.contrastive import clip_loss
 from conetheory.gap import center, gap_norm
 from conetheory.retrieval import recall
 from conetheory.shift import delta_to_lambda, shift_landscape, shift_pairs
-from conetheory.shift_minimum import ShiftMinimum, critical_temperature, local_minima, minimise_shift
+from conetheory.shift_minimum import critical_temperature
 
 __all__ = ["CLAIMS"]
 
 _SECTION = "Sec. 4.2, Fig. 3(b–d), on the published features"
-_SCALES = (100, 50, 30, 20, 10, 1)
 # Minimisers λ* and gaps of 500 pairs in 10 batches of 50; on a grid of step .01 the symmetric ones are −.01, .08, .19, .27, .39 and .49.
 _MINIMA = {
     "symmetric": {
@@ -68,31 +75,22 @@ def _shifted_loss(x: np.ndarray, y: np.ndarray, lam: float, scale: float, direct
     return float(clip_loss(moved.x, moved.y, 1 / scale, direction=direction, batch=50))
 
 
-def _brute_minimum(x: np.ndarray, y: np.ndarray, scale: float, direction: str) -> tuple[float, float]:
-    """Return λ and gap of the least loss of shifted features on a grid over [−.5, 1], refined by a bounded search."""
-    grid = np.arange(-0.5, 1.001, 0.05)
-    best = grid[int(np.argmin([_shifted_loss(x, y, lam, scale, direction) for lam in grid]))]
-    found = minimize_scalar(
-        lambda lam: _shifted_loss(x, y, lam, scale, direction),
-        bounds=(best - 0.05, best + 0.05),
-        method="bounded",
-        options={"xatol": 1e-6},
-    )
-    lam = float(found["x"])  # pyright: ignore[reportIndexIssue] (scipy has no types here)
-    moved = shift_pairs(x, y, lam)
-    return lam, gap_norm(moved.x, moved.y)
+def _shared(function: Callable[[Features], ArrayLike], error: ArrayLike) -> FromData:
+    """Return what `function` says of the trained features, as `_clip` does, where claims share what it computes."""
+
+    def compute(folder: Path) -> Reading:
+        changed = max((file.stat().st_mtime_ns for file in (folder / "mind_the_gap").glob("*")), default=0)
+        return Reading.of(function(load_features(folder, changed)), n=500)
+
+    return FromData(compute=compute, error=error)
 
 
-def _minimum(x: np.ndarray, y: np.ndarray, scale: float, direction: str) -> ShiftMinimum:
-    return minimise_shift(x, y, 1 / scale, batch=50, direction=direction, bounds=(-0.5, 1.0))
-
-
-def _both_routes(scale: float, direction: str):
+def _both_routes(scale: int, direction: str):
     """Return a function of the features: λ* and gap by brute force, then by the root of the closed-form slope."""
 
-    def compute(x: np.ndarray, y: np.ndarray) -> list[float]:
-        root = _minimum(x, y, scale, direction)
-        return [*_brute_minimum(x, y, scale, direction), root.lam, root.gap]
+    def compute(features: Features) -> list[float]:
+        root = slope_minimum(features, scale, direction)
+        return [*brute_minimum(features, scale, direction), root.lam, root.gap]
 
     return compute
 
@@ -109,7 +107,7 @@ def _minimum_claim(scale: int, direction: str) -> Claim:
         formula=r"\operatorname*{argmin}_{\lambda} L(\lambda; \tau)",
         kind="value",
         predict=lambda: [lam, gap, lam, gap],
-        measure=_clip(_both_routes(scale, direction), error=2e-5),
+        measure=_shared(_both_routes(scale, direction), error=2e-5),
         grid=(
             {"lambda": 0.0, "closed_form": 0.0},
             {"gap": 0.0, "closed_form": 0.0},
@@ -144,6 +142,13 @@ def _back_to_back(x: np.ndarray, y: np.ndarray) -> list[float]:
     return [float(_AUTHORS_DELTA[best]), float(landscape.signed_gap[best]), float(landscape.loss[0][best])]
 
 
+def _critical(x: np.ndarray, y: np.ndarray) -> list[float]:
+    """Return the temperature at which dL/dλ vanishes at 0, and that slope by central differences of shifted features."""
+    temperature, step = critical_temperature(x, y, batch=50), 1e-4
+    above, below = (_shifted_loss(x, y, lam, 1 / temperature, "symmetric") for lam in (step, -step))
+    return [temperature, (above - below) / (2 * step)]
+
+
 def _mutual_pairs(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the pairs that are each other's nearest neighbours among all."""
     unit_x, unit_y = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (x, y))
@@ -166,7 +171,7 @@ def _centred(x: np.ndarray, y: np.ndarray) -> list[float]:
 
 
 CLAIMS = (
-    *(_minimum_claim(scale, direction) for direction in _MINIMA for scale in _SCALES),
+    *(_minimum_claim(scale, direction) for direction in _MINIMA for scale in SCALES),
     Claim(
         id="liang.fig3.default_gap.on_the_grid",
         paper=PAPER,
@@ -194,9 +199,7 @@ CLAIMS = (
         formula=r"\operatorname*{argmin}_{\lambda} L(\lambda; 1/100) = 0",
         kind="value",
         predict=lambda: [0.0, 0.0],
-        measure=_clip(
-            lambda x, y: [_minimum(x, y, 100, direction).lam for direction in ("x-to-y", "symmetric")], error=1e-6
-        ),
+        measure=_shared(lambda f: [slope_minimum(f, 100, name).lam for name in ("x-to-y", "symmetric")], error=1e-6),
         grid=({"symmetric": 0.0}, {"symmetric": 1.0}),
         resolution=1e-3,
         expected="refuted",
@@ -216,13 +219,11 @@ CLAIMS = (
         kind="qualitative",
         relation="at_least",
         predict=lambda: [0.0] * 10,
-        measure=_clip(
-            lambda x, y: np.concatenate(
-                [-np.diff([_minimum(x, y, s, direction).gap for s in _SCALES]) for direction in _MINIMA]
-            ),
+        measure=_shared(
+            lambda f: np.concatenate([-np.diff([slope_minimum(f, s, name).gap for s in SCALES]) for name in _MINIMA]),
             error=1e-6,
         ),
-        grid=tuple({"scale": float(s), "symmetric": float(d == "symmetric")} for d in _MINIMA for s in _SCALES[1:]),
+        grid=tuple({"scale": float(s), "symmetric": float(d == "symmetric")} for d in _MINIMA for s in SCALES[1:]),
         resolution=1e-3,
         plants=(Plant(name="reversed", statement="The higher the temperature, the larger it is.", relation="at_most"),),
     ),
@@ -236,16 +237,16 @@ CLAIMS = (
         predict=lambda: np.ravel(_UNMOVED),
         tolerance=5.1e-5,
         measure=_clip(
-            lambda x, y: [float(clip_loss(x, y, 1 / s, direction=d, batch=50)) for s in _SCALES for d in _DIRECTIONS]
+            lambda x, y: [float(clip_loss(x, y, 1 / s, direction=d, batch=50)) for s in SCALES for d in _DIRECTIONS]
         ),
-        grid=tuple({"scale": float(s), "direction": float(i)} for s in _SCALES for i in range(3)),
+        grid=tuple({"scale": float(s), "direction": float(i)} for s in SCALES for i in range(3)),
         resolution=1e-5,
         plants=(
             Plant(
                 name="one_batch",
                 statement="They are those of one batch of 500.",
                 measure=_clip(
-                    lambda x, y: [float(clip_loss(x, y, 1 / s, direction=d)) for s in _SCALES for d in _DIRECTIONS]
+                    lambda x, y: [float(clip_loss(x, y, 1 / s, direction=d)) for s in SCALES for d in _DIRECTIONS]
                 ),
             ),
             Plant(
@@ -265,14 +266,14 @@ CLAIMS = (
         kind="value",
         predict=lambda: list(_SUPERPOSED),
         tolerance=5.1e-6,
-        measure=_clip(lambda x, y: [_shifted_loss(x, y, 0.5, s, "symmetric") for s in _SCALES]),
-        grid=tuple({"scale": float(s)} for s in _SCALES),
+        measure=_clip(lambda x, y: [_shifted_loss(x, y, 0.5, s, "symmetric") for s in SCALES]),
+        grid=tuple({"scale": float(s)} for s in SCALES),
         resolution=1e-6,
         plants=(
             Plant(
                 name="one_side_moved",
                 statement="They are those where one modality alone is moved as far.",
-                measure=_clip(lambda x, y: [_shifted_loss(x, y, 1.0, s, "symmetric") for s in _SCALES]),
+                measure=_clip(lambda x, y: [_shifted_loss(x, y, 1.0, s, "symmetric") for s in SCALES]),
             ),
         ),
     ),
@@ -305,13 +306,7 @@ CLAIMS = (
         kind="value",
         predict=lambda: [0.010844, 0.0],
         tolerance=[5.1e-7, 0.0],
-        measure=_clip(
-            lambda x, y: [
-                critical_temperature(x, y, batch=50),
-                _finite_difference(x, y, critical_temperature(x, y, batch=50)),
-            ],
-            error=[1e-8, 1e-6],  # central differences with step 1e-4
-        ),
+        measure=_clip(_critical, error=[1e-8, 1e-6]),  # central differences with step 1e-4
         grid=({"temperature": 0.0}, {"slope": 0.0}),
         resolution=[1e-6, 1e-5],
         plants=(Plant(name="clips_own", statement="It is CLIP's own, 1/100.", predict=lambda: [0.01, 0.0]),),
@@ -360,23 +355,12 @@ CLAIMS = (
         formula=r"\#\{\lambda : L'(\lambda) = 0 < L''(\lambda)\}",
         kind="qualitative",
         predict=lambda: [2.0, 2.0, 1.0, 1.0, 1.0, 1.0],
-        measure=_clip(
-            lambda x, y: [float(len(local_minima(x, y, 1 / s, batch=50, bounds=(-1.0, 3.0)))) for s in _SCALES]
-        ),
-        grid=tuple({"scale": float(s)} for s in _SCALES),
+        measure=_shared(count_minima, error=1e-9),
+        grid=tuple({"scale": float(s)} for s in SCALES),
         resolution=0.1,
         plants=(Plant(name="always_two", statement="It has two at every temperature.", predict=lambda: [2.0] * 6),),
     ),
 )
-
-
-def _finite_difference(x: np.ndarray, y: np.ndarray, temperature: float) -> float:
-    """Return dL/dλ at 0 by central differences of shifted features."""
-    step = 1e-4
-    return (
-        _shifted_loss(x, y, step, 1 / temperature, "symmetric")
-        - _shifted_loss(x, y, -step, 1 / temperature, "symmetric")
-    ) / (2 * step)
 
 
 def _translated(x: np.ndarray, y: np.ndarray) -> list[float]:
