@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from .angle_law import plot_angle_law
 from .canvas import styled
 from .depth import BIASES, plot_cone, plot_initialisation
+from .gap_flow import plot_gap_course, plot_pitchfork
 from .landscapes import minima, plot_shift, plot_sphere
 from .large_deviation import plot_failure_tail
 from .overview import plot_overview, plot_zscores
@@ -29,6 +30,8 @@ CAPTIONS = {
     "cone": "Mean cosine of two Gaussian inputs by layer: mean field as lines, the band of single networks of 512 "
     "units, and simulated ones as dots (Fig. 2b of Liang et al.).",
     "sphere": "Loss of six pairs, two of them swapped, as all texts are displaced (Fig. 3e–g of Liang et al.).",
+    "gap_flow": "The gap of matched pairs against time under six temperature laws (Yaras et al.), with late laws "
+    "and the sharp bound; where mismatched pairs keep it at a fixed temperature.",
     "shift": "The gap at which the loss of published CLIP features is least, as they are moved along it.",
 }
 """One sentence for each figure of `showcase`."""
@@ -65,6 +68,14 @@ def _cone(verdicts: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
+def _gap_flow(verdicts: Sequence[Mapping[str, Any]]) -> Figure:
+    figure = Figure(figsize=(9.6, 3.6))
+    left, right = _axes(figure, 2, width_ratios=(1.6, 1))
+    plot_gap_course(verdicts, ax=left)
+    plot_pitchfork(verdicts, ax=right)
+    return figure
+
+
 def _single(plot: Any, verdicts: Sequence[Mapping[str, Any]]) -> Figure:
     figure = Figure(figsize=(5.2, 3.3))
     plot(verdicts, ax=_axes(figure, 1)[0])
@@ -94,6 +105,7 @@ def showcase(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
         figures["initialisation"] = _single(plot_initialisation, verdicts)
         figures["cone"] = _cone(verdicts)
         figures["sphere"] = _single(plot_sphere, verdicts)
+        figures["gap_flow"] = _gap_flow(verdicts)
         if minima(verdicts):
             figures["shift"] = _single(plot_shift, verdicts)
         for figure in figures.values():
