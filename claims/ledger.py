@@ -46,6 +46,7 @@ _MODULES = (
     "claims.yaras.course",
     "claims.yaras.equilibria",
     "claims.yaras.enlargement",
+    "claims.fahim.uniformity",
     "claims.beyond.duals",
     "claims.beyond.towers",
     "claims.beyond.weight_laws",
@@ -58,6 +59,8 @@ _MODULES = (
     "claims.beyond.cone_band",
     "claims.beyond.init_shares",
     "claims.beyond.spheres",
+    "claims.beyond.contrastive_floors",
+    "claims.beyond.contrastive_derivatives",
     "claims.beyond.certificates",
 )
 
