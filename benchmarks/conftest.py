@@ -3,6 +3,8 @@
 import pytest
 from threadpoolctl import threadpool_limits
 
+collect_ignore = ["peers/neural_tangents_worker.py"]  # of another environment; doctests would import it
+
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():

@@ -1,10 +1,11 @@
 """What a run of pytest-benchmark found: a table of ratios, JSON, a figure; and whether a ratio has fallen.
 
 ``python -m benchmarks.report results/bench/pytest.json`` writes ``bench.json``, ``table.md`` and ``ratios.svg`` beside
-the file, prints the table, and ends with 1 where a ratio is below `EXPECTED`. With ``--renew`` it writes half of what
-was measured as the new lower bounds for this machine's vector extension instead.
+the file, prints the table and the jobs that have no bound yet, and ends with 1 where a ratio is below `EXPECTED`. With
+``--renew`` it writes half of what was measured as the new lower bounds for this machine's vector extension instead.
 """
 
+import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -41,16 +42,19 @@ def records_of(measured: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def fallen(lines: Sequence[Line], expected: dict[str, dict[str, float]]) -> Iterator[str]:
-    """Yield a sentence for each ratio below its bound in `expected`, by job and method, or not measured at all.
+    """Yield a sentence for each ratio below its bound in `expected`, by job and method, and for what was not measured.
 
     Ratios, not times: a slower machine is no regression. A peer need not be installed.
     """
     found = {line.job: line.ratios for line in lines}
     for job, bounds in expected.items():
+        if job not in found:
+            yield f"{job}: not measured."
+            continue
         for method, bound in bounds.items():
-            ratio = found.get(job, {}).get(method)
+            ratio = found[job].get(method)
             if ratio is None:
-                if job not in found or not method.startswith("peer-"):
+                if not method.startswith("peer-"):
                     yield f"{job}: {method} was not measured."
             elif not ratio >= bound:
                 yield f"{job}: ours is {ratio:.3g} times as fast as {method}, below {bound:.3g}."
@@ -65,7 +69,11 @@ def renewed(lines: Sequence[Line]) -> dict[str, dict[str, float]]:
 
 def main(words: Sequence[str]) -> int:
     """Report the run in the file that `words` names; return the exit code."""
-    source = Path(words[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description="Report a run of the benchmarks.")
+    parser.add_argument("source", type=Path, help="what pytest --benchmark-json wrote")
+    parser.add_argument("--renew", action="store_true", help="keep half of these ratios as the new lower bounds")
+    options = parser.parse_args(words)
+    source: Path = options.source
     records = records_of(json.loads(source.read_text()))
     lines, found = lines_of(records), summary(records)
     write_atomically(source.with_name("bench.json"), json.dumps(found, indent=2) + "\n")
@@ -73,11 +81,14 @@ def main(words: Sequence[str]) -> int:
     save_figures({"ratios": ratios_figure(lines)}, source.parent)
     print(f"\n{markdown(lines)}\n{found['simd']}; kernels: {found['kernels']}; written to {source.parent}")
     level, all_expected = found["simd"].split()[0], json.loads(EXPECTED.read_text())
-    if "--renew" in words:
+    if options.renew:
         all_expected["simd"][level] = renewed(lines)
         write_atomically(EXPECTED, json.dumps(all_expected, indent=2, ensure_ascii=False) + "\n")
         return 0
-    regressions = list(fallen(lines, all_expected["simd"].get(level, {})))
+    bounds = all_expected["simd"].get(level, {})
+    if free := [line.job for line in lines if line.ratios and line.job not in bounds]:
+        print(f"Without a bound for {level}: {'; '.join(free)}.")
+    regressions = list(fallen(lines, bounds))
     print("\n".join(regressions) or "No ratio has fallen.")
     return 1 if regressions else 0
 

@@ -20,7 +20,7 @@ def _z(chains: AngleChains) -> float:
 @pytest.mark.parametrize("method", ["ours", "plain", "naive", "law"])
 def test_angle_after_many_layers(benchmark, monkeypatch, method):
     if method == "plain":
-        monkeypatch.setattr(angle_chain, "_lanes", None)
+        monkeypatch.setattr(angle_chain, "KERNELS", "plain")
     run = {
         "ours": lambda: sample_angle_chains(THETA0, WIDTH, DEPTH, NETWORKS["ours"], rng=0),
         "plain": lambda: sample_angle_chains(THETA0, WIDTH, DEPTH, NETWORKS["plain"], rng=0),

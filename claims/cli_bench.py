@@ -29,6 +29,9 @@ def bench(
 
     if figure is not None and figure.suffix not in (".svg", ".png"):
         raise ValueError(f"`--figure` must end in .svg or .png, got {str(figure)!r}.")
+    for option, path in (("--out", out), ("--figure", figure)):
+        if path is not None and (path.is_dir() or not path.parent.is_dir()):  # known before a minute of measuring
+            raise ValueError(f"`{option}` must be a file in a folder that exists, got {str(path)!r}.")
     jobs = _chosen(names or [])
     with threadpool_limits(1):
         records = as_records(_measured(jobs, repeats))

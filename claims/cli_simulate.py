@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from claims import SCHEMA
+from claims.cli_flow import flow
 from claims.cli_options import Json, Seed, Temperatures, count_from, real_number, temperatures
 
 __all__ = ["app"]
@@ -189,7 +190,7 @@ def mlp(
     ] = "normal",
     width: Annotated[int, typer.Option(parser=count_from(1), help="Units a layer.")] = 512,
     depth: Annotated[int, typer.Option(parser=count_from(1), help="Layers.")] = 25,
-    inputs: Annotated[int, typer.Option(parser=count_from(2), help="Random inputs, at most the width.")] = 64,
+    inputs: Annotated[int, typer.Option(parser=count_from(2), help="Random inputs.")] = 64,
     networks: Annotated[int, typer.Option(parser=count_from(1), help="Random networks.")] = 20,
     seed: Seed = 0,
     as_json: Json = False,
@@ -212,3 +213,6 @@ def mlp(
         },
         as_json=as_json,
     )
+
+
+app.command()(flow)

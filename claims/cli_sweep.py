@@ -167,9 +167,12 @@ def _place(scheduler: str | None, slurm: list[str] | None, out: Path) -> Iterato
 def _dask(address: str) -> Iterator[tuple[Any, int]]:
     try:
         from distributed import Client
+        from distributed.comm.addressing import get_address_host_port
     except ImportError as error:
         raise ImportError("`--scheduler` needs Dask: pip install 'conetheory[cluster]'") from error
     try:
+        if not address.startswith("inproc://"):  # a client that refuses its address lives on, to complain at its end
+            get_address_host_port(address)
         client = Client(address, timeout=10, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ValueError(f"`--scheduler` {address!r} does not answer: {error}") from error
@@ -244,6 +247,14 @@ _THEORY: dict[str, Callable[[dict[str, Any]], dict[str, float]]] = {
 }
 
 
+def _theory(path: str, at: dict[str, Any]) -> dict[str, float]:
+    """Return what theory says of the quantities at a point; nothing where it does not reach as far as the sampler."""
+    try:
+        return _THEORY.get(path, lambda at: {})(at)
+    except ValueError:
+        return {}
+
+
 def _lines(path: str, points: Any, table: dict[str, Any], *, as_json: bool) -> Iterator[str]:
     """Yield one line a row of the table, and a line of names before them unless it is JSON."""
     theory: dict[str, dict[str, float]] = {}
@@ -252,7 +263,7 @@ def _lines(path: str, points: Any, table: dict[str, Any], *, as_json: bool) -> I
     for row in range(len(table["n"])):
         at = {name: table[name].tolist()[row] for name in parameters if table[name][row] is not None}
         if (key := _label(at)) not in theory:
-            theory[key] = _THEORY.get(path, lambda at: {})(at)
+            theory[key] = _theory(path, at)
         quantity = str(table["quantity"][row])
         value, stderr = (float(table[name][row]) for name in ("value", "stderr"))
         rows.append(

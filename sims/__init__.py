@@ -5,9 +5,10 @@ from typing import Any
 
 
 class _BeforeKernels:
-    """Import finder that finds nothing: before the first private module, where kernels are, it readies their cache.
+    """Import finder that finds nothing: before private modules, where kernels are, it readies their cache.
 
-    Only then, as numba is slow to load and some public modules do without.
+    Only then, as numba is slow to load and some public modules do without. It stays: taken out during a search, it
+    would make Python pass over the finder after it.
     """
 
     @classmethod
@@ -16,8 +17,6 @@ class _BeforeKernels:
             from sims._kernel_cache import register
 
             register()
-            if cls in sys.meta_path:
-                sys.meta_path.remove(cls)
 
 
 sys.meta_path.insert(0, _BeforeKernels)

@@ -19,10 +19,11 @@ def preactivation_complement(complement, energy_u, energy_v, excess, sigma_w2, s
     """
     k_u = sigma_w2 * energy_u + sigma_b2
     k_v = sigma_w2 * energy_v + sigma_b2
-    scale = math.sqrt(k_u * k_v)
-    lam = sigma_w2 * math.sqrt(energy_u * energy_v) / scale
+    root_u, root_v = math.sqrt(energy_u), math.sqrt(energy_v)
+    scale = math.sqrt(k_u) * math.sqrt(k_v)  # products of squares would overflow at half the range
+    lam = sigma_w2 * root_u * root_v / scale
     mu = sigma_b2 / scale
-    sine = math.sqrt(sigma_w2 * sigma_b2) * excess / ((math.sqrt(energy_u) + math.sqrt(energy_v)) * scale)
+    sine = math.sqrt(sigma_w2 * sigma_b2) * (excess / (root_u + root_v)) / scale
     return sine * sine / (1.0 + lam + mu) + lam * complement, k_u, k_v
 
 

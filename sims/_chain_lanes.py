@@ -62,10 +62,10 @@ def fill_relu_chains(states, complements, energies, width, sigma_w2, sigma_b2):
             excess[j] = norm_u[j] - norm_v[j]
         for layer in range(1, complements.shape[1]):
             for j in range(TEAM):
-                drop, k_u[j], k_v[j] = preactivation_complement(
+                now[j], k_u[j], k_v[j] = preactivation_complement(  # NaN of norms that are 0 or infinite, too
                     now[j], norm_u[j], norm_v[j], excess[j], sigma_w2, sigma_b2
                 )
-                shares[j], cosines[j], sines[j] = _law(drop)
+                shares[j], cosines[j], sines[j] = _law(now[j])
             fill_layer_sums(states[team], width, shares, cosines, sines, sums)
             for j in range(TEAM):
                 one_layer = sums[0, j], sums[1, j], sums[2, j], sums[3, j], sums[4, j]

@@ -18,7 +18,7 @@ __all__ = ["register", "source_stamp"]
 
 
 def register() -> None:
-    """Let numba's cache take `source_stamp` for the kernels of this package, and for no others; do so once.
+    """Let numba's cache take `source_stamp` for the kernels of this package, and for no others; once is enough.
 
     numba has no public interface for this. Where its private one has changed its own rule stays in force.
     """

@@ -2,7 +2,7 @@
 
 From `LANES_FROM` units on a trial is a lane of sixteen in float32 (`sims._lane_kernels`), which is some forty times
 as fast; narrower layers, whose cosines have atoms and whose sums may differ by orders, stay in float64. So do all
-layers where numba's interface to vectors is missing, or ``CONETHEORY_KERNELS`` is ``plain``.
+layers where numba's interface to vectors is missing, its compiler is off, or ``CONETHEORY_KERNELS`` is ``plain``.
 """
 
 import math
@@ -11,7 +11,9 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
+from numba import config
 
+from conetheory._arrays import as_count
 from sims import _kernels
 
 _lane_kernels: Any
@@ -20,12 +22,22 @@ try:
 except Exception:  # whatever the compiler's interface has become: the plain kernels need none of it
     _lane_kernels = None
 
-__all__ = ["BLOCK", "KERNELS", "LANES_FROM", "layer_sums"]
+__all__ = ["BLOCK", "KERNELS", "LANES_FROM", "MOST_UNITS", "as_width", "layer_sums"]
 
 LANES_FROM = 32
+MOST_UNITS = (1 << 32) - 1  # that a word of a lane can count
 BLOCK = 4096  # trials that share a stream: as many hide what it costs to spawn one
-KERNELS = "plain" if _lane_kernels is None or os.environ.get("CONETHEORY_KERNELS") == "plain" else "16 lanes"
+_no_lanes = _lane_kernels is None or getattr(config, "DISABLE_JIT", False)  # Python itself has no vectors
+KERNELS = "plain" if _no_lanes or os.environ.get("CONETHEORY_KERNELS") == "plain" else "16 lanes"
 """Which kernels run: chosen once, when this module is imported."""
+
+
+def as_width(value: Any) -> int:
+    """Return the number of units of a layer, `value`, as an int that the kernels can count."""
+    width = as_count("width", value)
+    if width > MOST_UNITS:
+        raise ValueError(f"`width` must be at most 2**32 - 1, got {width}.")
+    return width
 
 
 def layer_sums(stream: np.random.Generator, n: int, width: int, law: tuple[float, float, float]) -> np.ndarray:

@@ -7,7 +7,7 @@ slope; where they have two, both of them count.
 import numpy as np
 from numba import njit
 
-from sims._lane_functions import minus_log, next_high_words, sine
+from sims._lane_functions import cosine, minus_log, next_high_words, sine
 from sims._lane_kernels import (
     LEAST_SHARE,
     RUN,
@@ -23,10 +23,8 @@ from sims._simd import (
     as_floats,
     as_words,
     floats,
-    fma,
     largest,
     load,
-    minimum,
     select_less,
     store,
     to_floats,
@@ -39,56 +37,74 @@ _f = np.float32
 
 
 @njit(cache=True)
-def _split_added(energy, bits, turn, span, near, near_signed, far, far_signed, inner):
-    """Return the sums of E sin²α, E sin²(θ - α), both with the sign of the word too, and E sin α sin(θ - α)."""
-    x = as_floats(as_words(to_floats(bits)) & words(0x7FFFFFFF)) * turn
-    y = span - x
-    x = minimum(x, floats(_f(2)) - x)
-    y = minimum(y, floats(_f(2)) - y)
-    sin_near, sin_far = sine(x, x * x), sine(y, y * y)
-    sign = bits & words(0x80000000)
-    near_square, far_square = energy * sin_near * sin_near, energy * sin_far * sin_far
+def _split_added(energy, bits, turn, half, energies, odd, cross, signed_energies, signed_odd, signed_cross):
+    """Return the sums of E, E sin²δ and E sin δ cos δ with one more unit, then those with the sign of the word."""
+    x = as_floats(as_words(to_floats(bits)) & words(0x7FFFFFFF)) * turn - half
+    y = x * x
+    sin, sign = sine(x, y), bits & words(0x80000000)
+    lifted = energy * sin
+    square, product = lifted * sin, lifted * cosine(y)
     return (
-        near + near_square,
-        near_signed + as_floats(as_words(near_square) ^ sign),
-        far + far_square,
-        far_signed + as_floats(as_words(far_square) ^ sign),
-        fma(energy * sin_near, sin_far, inner),
+        energies + energy,
+        odd + square,
+        cross + product,
+        signed_energies + as_floats(as_words(energy) ^ sign),
+        signed_odd + as_floats(as_words(square) ^ sign),
+        signed_cross + as_floats(as_words(product) ^ sign),
     )
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def sum_split(state, counts, turns, out):
-    """Fill `out`, shape (5, trials), with the sums of `_split_added` over units whose pre-activations differ in sign.
+    """Fill `out`, shape (6, trials), with the sums of `_split_added` over units whose pre-activations differ in sign.
 
-    α is uniform up to π/2 · 2³¹ · `turns`, which is θ; the first input is the positive one where the sign is plus.
+    The positive one has the angle θ/2 + δ to its zero, δ uniform up to θ/2 = π/4 · 2³¹ · `turns` on either side; it is
+    that of the first input where the sign is plus.
     """
     a, b, c, d = _load_state(state)
     zero = floats(_f(0))
     for i in range(0, counts.size, LANES):
         count, turn = load(counts, i), load(turns, i)
-        span = turn * floats(_f(1 / TURN))
-        near = near_signed = far = far_signed = inner = zero
+        half = turn * floats(_f(0.5 / TURN))
+        energies = odd = cross = signed_energies = signed_odd = signed_cross = zero
         for first in range(0, largest(count), RUN):
-            some_near = some_near_signed = some_far = some_far_signed = some_inner = zero
+            some = (zero, zero, zero, zero, zero, zero)
             for step in range(first, min(largest(count), first + RUN)):
                 bits, a, b, c, d = next_high_words(a, b, c, d)
                 energy = select_less(words(step), count, minus_log(bits), zero)
                 bits, a, b, c, d = next_high_words(a, b, c, d)
-                some_near, some_near_signed, some_far, some_far_signed, some_inner = _split_added(
-                    energy, bits, turn, span, some_near, some_near_signed, some_far, some_far_signed, some_inner
-                )
-            near = near + some_near
-            near_signed = near_signed + some_near_signed
-            far = far + some_far
-            far_signed = far_signed + some_far_signed
-            inner = inner + some_inner
-        store(out[0], i, near)
-        store(out[1], i, near_signed)
-        store(out[2], i, far)
-        store(out[3], i, far_signed)
-        store(out[4], i, inner)
+                some = _split_added(energy, bits, turn, half, some[0], some[1], some[2], some[3], some[4], some[5])
+            energies = energies + some[0]
+            odd = odd + some[1]
+            cross = cross + some[2]
+            signed_energies = signed_energies + some[3]
+            signed_odd = signed_odd + some[4]
+            signed_cross = signed_cross + some[5]
+        store(out[0], i, energies)
+        store(out[1], i, odd)
+        store(out[2], i, cross)
+        store(out[3], i, signed_energies)
+        store(out[4], i, signed_odd)
+        store(out[5], i, signed_cross)
     _store_state(state, a, b, c, d)
+
+
+@njit(error_model="numpy", cache=True)
+def _split_sums(sums, m, ratio, cos_half, sin_half, slope_plus, slope_minus):
+    """Return what units that differ in sign add to the five sums of a layer, from column m of `sum_split`.
+
+    With a and b the slopes, S sin(θ/2), C cos(θ/2): a unit is (aQ, -bR), or (-bR, aQ), Q = S cos δ + C sin δ and R =
+    S cos δ - C sin δ times √2E. Differences are formed before any sum, so none cancels where θ is near π and b is -a.
+    """
+    a, b = slope_plus, slope_minus
+    even = sin_half**2 * (float(sums[0, m]) - float(sums[1, m]))
+    signed_even = sin_half**2 * (float(sums[3, m]) - float(sums[4, m]))
+    odd, signed_odd = (cos_half * ratio) ** 2 * sums[1, m], (cos_half * ratio) ** 2 * sums[4, m]
+    cross, signed_cross = sin_half * cos_half * ratio * sums[2, m], sin_half * cos_half * ratio * sums[5, m]
+    total = (a * a + b * b) * (even + odd) + 2.0 * (a * a - b * b) * cross
+    excess = (a * a - b * b) * (signed_even + signed_odd) + 2.0 * (a * a + b * b) * signed_cross
+    distance = (a + b) ** 2 * even + (a - b) ** 2 * odd + 2.0 * (a + b) * (a - b) * cross
+    return a * b * (odd - even), 0.5 * (total + excess), 0.5 * (total - excess), max(distance, 0.0), excess
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -105,7 +121,7 @@ def fill_shaped_sums(state, width, shares, cos_half, sin_half, slope_plus, slope
     sums_above, sums_below, sums = (
         np.empty((3, n), np.float32),
         np.empty((3, n), np.float32),
-        np.empty((5, n), np.float32),
+        np.empty((6, n), np.float32),
     )
     for i in range(n):
         chances[i] = min(int(shares[i] * 2.0**32 + 0.5), 2**32 - 1)
@@ -128,14 +144,12 @@ def fill_shaped_sums(state, width, shares, cos_half, sin_half, slope_plus, slope
         cross = 2.0 * cos_half[i] * sin_half[i] * (plus * sums_above[2, j] + minus * sums_below[2, k])
         even = cos_half[i] ** 2 * (energies - odd)
         odd *= sin_half[i] ** 2
-        scale = min(shares[i] / LEAST_SHARE, 1.0) ** 2
-        near, near_signed = scale * sums[0, m], scale * sums[1, m]
-        far, far_signed = scale * sums[2, m], scale * sums[3, m]
-        split_u = 0.5 * (plus * (near + near_signed) + minus * (far - far_signed))
-        split_v = 0.5 * (plus * (near - near_signed) + minus * (far + far_signed))
-        split_inner = -slope_plus * slope_minus * scale * sums[4, m]
-        out[0, i] = even - odd + split_inner
+        ratio = min(shares[i] / LEAST_SHARE, 1.0)
+        inner, split_u, split_v, distance, excess = _split_sums(
+            sums, m, ratio, cos_half[i], sin_half[i], slope_plus, slope_minus
+        )
+        out[0, i] = even - odd + inner
         out[1, i] = max(even + odd - cross + split_u, 0.0)  # only rounding can make it negative
         out[2, i] = max(even + odd + cross + split_v, 0.0)
-        out[3, i] = 4.0 * odd + max(split_u + split_v - 2.0 * split_inner, 0.0)
-        out[4, i] = split_u - split_v - 2.0 * cross
+        out[3, i] = 4.0 * odd + distance
+        out[4, i] = excess - 2.0 * cross

@@ -162,7 +162,10 @@ class SweepFolder:
     def __init__(self, path: Path, description: dict[str, Any], *, flush_seconds: float) -> None:
         parquet()
         self.path, self._points, self._patience = path, description["points"], flush_seconds
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise ValueError(f"`out` must be a folder, and {error.filename} is a file.") from error
         self._lock = _lock(path)
         try:
             self._open(description)

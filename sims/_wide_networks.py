@@ -10,6 +10,7 @@ Two routes give one law. `GramPoints` draws the pre-activations given the Gram m
 points and d units), `WeightPoints` the weights (d² normals).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -133,6 +134,12 @@ class _Points:
     square: np.ndarray
 
     def __init__(self, x: np.ndarray, scale: np.ndarray) -> None:
+        far = scale != 1
+        if np.any(far):  # an activation may not scale: saturated units are small over the scale of what saturates them
+            x, scale = x.copy(), scale.copy()
+            exponent = np.frexp(np.max(np.abs(x[far]), axis=(1, 2)))[1]
+            x[far] = np.ldexp(x[far], -exponent[:, None, None])
+            scale[far] = np.ldexp(scale[far], exponent)
         self.x, self.scale = x, scale
 
     def _draw(self, law: LayerLaw, states: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -155,24 +162,36 @@ class _Points:
 
     def mean_products(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean square of the points of each network, and the mean product of two different ones."""
-        n, unit = self.first.shape[1], self.scale**2
+        n = self.first.shape[1]
         weights = np.ones_like(self.first)
         weights[:, 0] = n
-        squares = unit * (n * self.first[:, 0] + np.sum(2 * self.first[:, 1:] + self.square[:, 1:], axis=1))
-        return squares / n, (unit * self._square_of_sum(weights) - squares) / (n * (n - 1))
+        squares = n * self.first[:, 0] + np.sum(2 * self.first[:, 1:] + self.square[:, 1:], axis=1)
+        products = (self._square_of_sum(weights) - squares) / (n - 1)
+        return self.scale * (squares / n) * self.scale, self.scale * (products / n) * self.scale
 
     def preactivations(self, law: LayerLaw, states: np.ndarray) -> Preactivations:
-        """Return pre-activations of a layer; the generators of `states` move on."""
-        factor = law.weight_variance * self.scale**2
-        variance = factor * self.first[:, 0] + law.bias_variance + law.bias_bound**2 / 3
-        exponent = np.frexp(np.sqrt(variance))[1]
+        """Return pre-activations of a layer; the generators of `states` move on.
+
+        Raises
+        ------
+        ValueError
+            If they are too large for a double.
+        """
+        bias_sd = math.sqrt(law.bias_variance + law.bias_bound**2 / 3)
+        with np.errstate(over="ignore"):  # the square of a scale may be out of range where it is not
+            sd = np.hypot(self.scale * np.sqrt(law.weight_variance * self.first[:, 0]), bias_sd)
+        if not np.all(np.isfinite(sd)):
+            sigma_w2 = law.weight_variance * law.width
+            raise ValueError(f"`sigma_w2` must keep pre-activations in the range of doubles, got {sigma_w2:.6g}.")
+        exponent = np.frexp(sd)[1]
         scale = np.where(np.abs(exponent) > _EXPONENTS, np.exp2(exponent), 1.0)
         z = self._draw(law, states, scale)
         if law.bias_bound:
             uniforms = np.empty((len(z), law.width), dtype=np.float32)
             fill_uniforms(states, law.bias_bound, uniforms)
-            z[:, 0] += uniforms / scale[:, None].astype(np.float32)
-        delicate = (factor * self.square[:, 1:].mean(axis=1) < _CLOSE * variance) | (scale != 1)
+            z[:, 0] += (uniforms / scale[:, None]).astype(np.float32)
+        spread = law.weight_variance * (self.scale / scale) ** 2 * self.square[:, 1:].mean(axis=1)
+        delicate = (spread < _CLOSE * (sd / scale) ** 2) | (scale != 1)
         return Preactivations(z=z, scale=scale, delicate=delicate)
 
 
@@ -194,14 +213,14 @@ class GramPoints(_Points):
 
     def __init__(self, x: np.ndarray, scale: np.ndarray) -> None:
         super().__init__(x, scale)
-        self.gram = _gram(x)
+        self.gram = _gram(self.x)
         self.first, self.square = self.gram[:, 0], np.einsum("bii->bi", self.gram)
 
     def _draw(self, law: LayerLaw, states: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Return L G over the scale, L the Cholesky factor of the covariance and G normal."""
         networks, n, width = self.x.shape
         covariance = (law.weight_variance * (self.scale / scale) ** 2)[:, None, None] * self.gram
-        covariance[:, 0, 0] += law.bias_variance / scale**2  # the differences do not see it
+        covariance[:, 0, 0] += (math.sqrt(law.bias_variance) / scale) ** 2  # the differences do not see it
         diagonal = np.einsum("bii->bi", covariance)
         diagonal *= 1 + n * width * np.finfo(np.float64).eps
         diagonal += np.finfo(np.float64).tiny  # equal rows: a difference of variance 0, and 0 in float32
@@ -221,7 +240,7 @@ class WeightPoints(_Points):
     def __init__(self, x: np.ndarray, scale: np.ndarray) -> None:
         super().__init__(x, scale)
         self.first, self.square = np.empty(x.shape[:2]), np.empty(x.shape[:2])
-        fill_products(x, self.first, self.square)
+        fill_products(self.x, self.first, self.square)
 
     def _draw(self, law: LayerLaw, states: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Return W x over the scale, with the normal bias added to row 0."""
@@ -234,7 +253,7 @@ class WeightPoints(_Points):
         if law.bias_variance:
             bias = np.empty((networks, law.width), dtype=np.float32)
             fill_normals(states, law.bias_variance, bias)
-            z[:, 0] += bias / scale[:, None].astype(np.float32)
+            z[:, 0] += (bias / scale[:, None]).astype(np.float32)
         return z
 
     def _square_of_sum(self, weights: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from jaxtyping import Float
 
 from conetheory._arrays import as_array, as_cosine, as_count, as_nonnegative, as_positive
 from sims import _chain_kernels
-from sims._layer_trials import KERNELS, LANES_FROM
+from sims._layer_trials import KERNELS, LANES_FROM, as_width
 from sims._streams import map_blocks
 
 __all__ = ["AngleChains", "sample_angle_chains", "sample_chains_direct", "sample_shaped_chains"]
@@ -42,9 +42,10 @@ class AngleChains:
     complement : ndarray, shape (n, depth + 1)
         1 - cos of the two activation vectors; NaN from a zero vector on. Relative error about 1e-6 a layer of 32 units
         or more, and about 1e-14 a narrower one, unless a layer closes the angle by many orders: vectors that are
-        parallel (one active unit) get about 1e-16 times the complement before the layer, not 0.
+        parallel (one active unit) get up to 1e-16 times the complement before the layer.
     energy : ndarray, shape (n, depth + 1, 2)
-        Their squared norms, with the same relative errors.
+        Their squared norms, with the same relative errors; one beyond the range of a double is 0 or infinite, and NaN
+        from the next layer on, as the complement is then.
     """
 
     complement: Float[np.ndarray, "n depth+1"]
@@ -76,7 +77,7 @@ def _started(theta0: float, n: int, depth: int) -> np.ndarray:
 
 def _source(stream: np.random.Generator, chains: slice, width: int) -> tuple[Any, Any]:
     """Return the kernels for layers of this width, and what they draw from: the stream, or words for each team."""
-    if _lanes is None or width < LANES_FROM:
+    if KERNELS == "plain" or width < LANES_FROM:
         return _chain_kernels, stream
     teams = -(-(chains.stop - chains.start) // _lanes.TEAM)
     return _lanes, stream.integers(0, 1 << 32, (teams, _lanes.SEEDS), dtype=np.uint32)
@@ -128,7 +129,7 @@ def sample_angle_chains(
     >>> sample_angle_chains(0.5, 64, 3, 1000, rng=0).theta[:, [0, 3]].mean(axis=0).round(1)
     array([0.5, 0.4])
     """
-    width, complement = as_count("width", width), _started(theta0, n, depth)
+    width, complement = as_width(width), _started(theta0, n, depth)
     energy = np.empty((*complement.shape, 2))
     energy[:, 0] = float(as_positive("norm_u", norm_u)) ** 2, float(as_positive("norm_v", norm_v)) ** 2
     variances = float(as_positive("sigma_w2", sigma_w2)), float(as_nonnegative("sigma_b2", sigma_b2))
@@ -181,7 +182,7 @@ def sample_shaped_chains(
     (2, 5)
     """
     rho0 = float(as_cosine("rho0", rho0))
-    width, complement = as_count("width", width), _started(0.0, n, depth)
+    width, complement = as_width(width), _started(0.0, n, depth)
     slopes = float(as_array("slope_plus", slope_plus)), float(as_array("slope_minus", slope_minus))
     if slopes == (0.0, 0.0):
         raise ValueError("`slope_plus` and `slope_minus` must not both be 0, got 0.0 and 0.0.")

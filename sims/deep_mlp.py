@@ -82,7 +82,13 @@ def cone_curves(
         Mean over the pairs i < j, column 0 for the inputs, with an error of 1e-16 and of 1e-6 of 1 - c (below width 32,
         of a few 1e-16); it is without the diagonal that the paper's mean has, see
         `conetheory.meanfield.mean_with_diagonal`.
-        A row is NaN from the first layer where an activation vector is zero, which has no cosine.
+        A row is NaN from the first layer where an activation vector is zero, which has no cosine, as it is below the
+        smallest double.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is outside its domain; so is a `sigma_w2` with which activations outgrow doubles.
 
     Examples
     --------
@@ -149,7 +155,7 @@ def small_cone_curves(
     sigma_b2 : float
         `width` times the variance of a bias, normal.
     rng : Generator or int, optional
-        Passed to `numpy.random.default_rng`.
+        Passed to `numpy.random.default_rng`; below width 32 the numbers depend on `n_networks`.
 
     Returns
     -------
@@ -190,16 +196,29 @@ def _fill_narrow(
     curves[:, 0] = _mean_cosines(x)
     for layer in range(1, curves.shape[1]):
         z = x @ (sd[0] * rng.standard_normal((len(curves), width, width)))
-        x = phi(z + sd[1] * rng.standard_normal((len(curves), 1, width)))
+        x = phi(_held(z + sd[1] * rng.standard_normal((len(curves), 1, width))))
         curves[:, layer] = _mean_cosines(x)
 
 
 def _mean_cosines(x: np.ndarray) -> np.ndarray:
     """Return `mean_offdiagonal_cosine` of each network."""
+    x = x / _power_of_two(x)
     norms = np.sqrt(np.einsum("bij,bij->bi", x, x))
     total = np.einsum("bi,bij->bj", np.divide(1, norms, where=norms > 0, out=np.full_like(norms, np.nan)), x)
     n = x.shape[1]
     return (np.einsum("bj,bj->b", total, total) - n) / (n * (n - 1))
+
+
+def _held(z: np.ndarray) -> np.ndarray:
+    """Return pre-activations if all are doubles."""
+    if not np.all(np.isfinite(z)):
+        raise ValueError("`sigma_w2` must keep pre-activations in the range of doubles, got infinite ones.")
+    return z
+
+
+def _power_of_two(x: np.ndarray) -> np.ndarray:
+    """Return the size of each matrix, shape (..., 1, 1): over it no square of an entry is out of the doubles' range."""
+    return np.ldexp(1.0, np.frexp(np.max(np.abs(x), axis=(-2, -1), keepdims=True))[1] - 1)
 
 
 def mean_offdiagonal_cosine(x: Float[np.ndarray, "n d"]) -> float:
@@ -210,6 +229,7 @@ def mean_offdiagonal_cosine(x: Float[np.ndarray, "n d"]) -> float:
     >>> mean_offdiagonal_cosine(np.eye(3))
     0.0
     """
+    x = x / _power_of_two(x)
     norms = np.sqrt(np.einsum("ij,ij->i", x, x))
     if not np.all(norms > 0):
         return math.nan
@@ -246,7 +266,7 @@ def _fill_plain(
         x = stream.standard_normal((n_inputs, width))
         curve[0] = mean_offdiagonal_cosine(x)
         for layer in range(1, len(curve)):
-            x = phi(preactivations(x, rng=stream))
+            x = phi(_held(preactivations(x, rng=stream)))
             curve[layer] = mean_offdiagonal_cosine(x)
             if math.isnan(curve[layer]):
                 break
@@ -265,16 +285,17 @@ def _from_weights(x: np.ndarray, sigma_w2: float, bias: str, rng: np.random.Gene
 def _from_gram(x: np.ndarray, sigma_w2: float, bias: str, rng: np.random.Generator) -> np.ndarray:
     """Draw the pre-activations of the rows of `x` given their Gram matrix."""
     n, width = x.shape
-    steps = x - x[0]
-    steps[0] = x[0]
+    unit = np.maximum(_power_of_two(x), 1.0 if bias == "normal" else 0.0)  # over it the bias is no larger than it was
+    steps = (x - x[0]) / unit
+    steps[0] = x[0] / unit[0]
     covariance = steps @ steps.T
     covariance *= sigma_w2 / width
     if bias == "normal":
-        covariance[0, 0] += 1 / width  # the differences do not see it
+        covariance[0, 0] += (1 / unit.item()) ** 2 / width  # the differences do not see it
     diagonal = np.einsum("ii->i", covariance)
     diagonal *= 1 + n * width * np.finfo(np.float64).eps
     diagonal += np.finfo(np.float64).tiny  # equal rows: a difference of variance 0, lost again in the sum below
-    z = np.linalg.cholesky(covariance) @ rng.standard_normal((n, width))
+    z = unit * (np.linalg.cholesky(covariance) @ rng.standard_normal((n, width)))
     z[1:] += z[0]
     return _add_uniform_bias(z, bias, rng)
 

@@ -29,6 +29,7 @@ from conetheory._arrays import as_array, as_cosine, as_count
 from conetheory._preactivation import angle, layer_of, margin
 from conetheory._relu_tilt import tilt as dominating_tilt
 from conetheory._relu_tilt import tilted_unit
+from sims._layer_trials import as_width
 from sims._streams import map_blocks
 from sims._tilted_kernels import TiltedLaw
 from sims._tilted_trials import log_weights
@@ -219,7 +220,7 @@ def sample_tilted_failures(
     -701.6
     """
     cosine = float(as_cosine("cosine", cosine))
-    width, n_trials = as_count("width", width), as_count("n_trials", n_trials, minimum=2)
+    width, n_trials = as_width(width), as_count("n_trials", n_trials, minimum=2)
     layer = layer_of(norm_u, norm_v, sigma_w2, sigma_b2)
     theta = float(angle(layer, np.float64(cosine), np.float64(1.0 - cosine)))
     excess = float(margin(layer, np.float64(cosine), np.float64(1.0 - cosine), np.float64(theta)))
@@ -257,7 +258,8 @@ def _checked_tilt(tilt: float, cosine: float, theta: float) -> float:
 
 def _tilted_law(cosine: float, theta: float, tilt: float) -> tuple[TiltedLaw, float]:
     """Return the law of one unit under the tilt, and M(t); `docs/theory.md`, 13.2, has the notation."""
-    unit = tilted_unit(tilt, cosine, theta)
+    with np.errstate(invalid="ignore"):  # of second moments at θ = 0, which are not asked for
+        unit = tilted_unit(tilt, cosine, theta)
     cos_half, sin_half = math.cos(theta / 2), math.sin(theta / 2)
     x, y = 1.0 - 2.0 * tilt * (1.0 + cosine) * sin_half**2, 1.0 + 2.0 * tilt * (1.0 - cosine) * cos_half**2
     x_one = 1.0 - tilt * cosine

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from conetheory._arrays import as_array, as_cosine, as_count, as_nonnegative
 from conetheory.contraction import preactivation_angle
 from sims import _kernels
-from sims._layer_trials import BLOCK, layer_sums
+from sims._layer_trials import BLOCK, as_width, layer_sums
 from sims._streams import map_blocks
 from sims.estimate import Estimate, proportion
 
@@ -57,7 +57,7 @@ def sample_cosines(
     """
     rho = float(as_cosine("rho", rho))
     law = _polar_law(2 * math.atan2(math.sqrt(1 - rho), math.sqrt(1 + rho)))
-    width, out = as_count("width", width), np.empty(as_count("n", n))
+    width, out = as_width(width), np.empty(as_count("n", n))
 
     def fill(stream: np.random.Generator, trials: slice) -> None:
         _kernels.fill_cosines(layer_sums(stream, trials.stop - trials.start, width, law), out[trials])
@@ -163,7 +163,7 @@ def count_failures(
     True
     """
     law = _polar_law(float(preactivation_angle(cosine, norm_u, norm_v, sigma_w2=sigma_w2, sigma_b2=sigma_b2)))
-    width, n_trials, threshold = as_count("width", width), as_count("n_trials", n_trials), float(cosine)
+    width, n_trials, threshold = as_width(width), as_count("n_trials", n_trials), float(cosine)
 
     def successes(stream: np.random.Generator, trials: slice) -> Any:
         return _kernels.count_contractions(layer_sums(stream, trials.stop - trials.start, width, law), threshold)

@@ -19,19 +19,18 @@ _KINDS = {  # by the beginning of a route's name
     "plain": ("D", PALETTE[0], "our plain kernel"),
     "peer": ("^", PALETTE[3], "another library"),
 }
+_OTHER = ("v", MUTED, "our other routes")  # sampled, counted, proven, a law
 
 
 def plot_ratios(lines: Sequence[Line], *, ax: Axes) -> Axes:
     """Draw one row a job: the seconds of each other route over ours, for one unit of work, on a logarithmic axis."""
-    for kind, (marker, colour, label) in _KINDS.items():
-        found = [
-            (ratio, row)
-            for row, line in enumerate(lines)
-            for method, ratio in line.ratios.items()
-            if method.split("-")[0] == kind
-        ]
-        if found:
-            x, y = np.array(found).T
+    found: dict[tuple[str, str, str], list[tuple[float, int]]] = {look: [] for look in (*_KINDS.values(), _OTHER)}
+    for row, line in enumerate(lines):
+        for method, ratio in line.ratios.items():
+            found[_KINDS.get(method.split("-")[0], _OTHER)].append((ratio, row))
+    for (marker, colour, label), points in found.items():
+        if points:
+            x, y = np.array(points).T
             ax.plot(x, y, marker, color=colour, markersize=4.5, markeredgewidth=0, label=label)
     ax.set_xscale("log")
     ax.axvline(1, color=INK, linewidth=0.8)
@@ -40,7 +39,7 @@ def plot_ratios(lines: Sequence[Line], *, ax: Axes) -> Axes:
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel("time over ours, for the same work")
     if any(line.ratios for line in lines):
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2)
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=5, borderaxespad=0.2)
     return ax
 
 

@@ -103,7 +103,6 @@ def refused(conetheory, tmp_path, monkeypatch):
         ("simulate mlp --width 0", ["--width", "0"]),
         ("simulate mlp --depth 0", ["--depth", "0"]),
         ("simulate mlp --inputs 1", ["--inputs", "1"]),
-        ("simulate mlp --inputs 600", ["inputs", "600"]),
         ("simulate mlp --networks 0", ["--networks", "0"]),
         # gap, shift
         ("gap", ["files"]),

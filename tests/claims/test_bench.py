@@ -127,6 +127,13 @@ def test_the_figure_has_one_row_a_job_and_survives_an_empty_run():
     assert ratios_figure([]).axes[0].lines
 
 
+def test_no_route_is_left_out_of_the_figure():
+    ratios = {"naive-mpmath": 2.0, "reduced": 3.0, "plain": 4.0, "peer-x": 5.0, "sampled": 6.0, "proven": 7.0}
+    left, _ = ratios_figure([table.Line(job="a job", unit="trial", seconds=1.0, ratios=ratios)]).axes
+    drawn = [float(x) for artist in left.lines if artist.get_marker() not in ("", "None") for x in artist.get_xdata()]
+    assert sorted(drawn) == sorted(ratios.values())
+
+
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 ASSEMBLY = """
@@ -279,6 +286,9 @@ def test_the_command_writes_json_and_a_figure(conetheory, tmp_path):
         (["no such job"], "`names` must be words from the names of jobs, got 'no such job'"),
         (["--figure", "ratios.pdf"], "`--figure` must end in .svg or .png, got 'ratios.pdf'"),
         (["--repeats", "2"], "2 is below 3"),
+        (["--out", "no/such/found.json"], "`--out` must be a file in a folder that exists, got 'no/such/found.json'"),
+        (["--out", "."], "`--out` must be a file in a folder that exists, got '.'"),
+        (["--figure", "no/such/ratios.svg"], "`--figure` must be a file in a folder that exists"),
     ],
 )
 def test_bad_input_is_one_line(conetheory, words, message):

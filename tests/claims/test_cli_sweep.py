@@ -95,6 +95,16 @@ def test_theory_stands_beside(words, quantity, sweep):
         assert row["stderr"] < 0.1 * row["theory"]
 
 
+def test_a_point_that_theory_refuses_is_printed_without(sweep):
+    """Samples were drawn: an inner product with the zero vector has a cosine for the sampler alone."""
+    done = sweep(
+        "layer", "--grid", "cosine=0.5", "--grid", "norm_u=0,1", "--trials", 10, "--jobs", 1, "--out", "out", "--json"
+    )
+    assert done.code == 0, done.err
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert [(row["norm_u"], row["theory"] is None) for row in rows] == [(0, True), (1, False)]
+
+
 def test_a_dask_scheduler_gives_the_same(sweep):
     distributed = pytest.importorskip("distributed")
     local = sweep(*quick("--json"))
@@ -144,6 +154,8 @@ def test_jobs_of_submitit_give_the_same(sweep, here, monkeypatch):
         (("layer", "--grid", "cosine=0.5"), ["--out"]),
         (("layer", "--grid", "cosine=0.5", "--out", "out", "--slurm", "partition"), ["--slurm", "'partition'"]),
         (("layer", "--grid", "cosine=0.5", "--out", "out", "--scheduler", "nonsense://x"), ["--scheduler", "nonsense"]),
+        (("layer", "--grid", "cosine=0.5", "--out", "out", "--scheduler", "host"), ["--scheduler", "'host'", "port"]),
+        (("layer", "--grid", "cosine=0.5", "--out", "my_samplers.py"), ["`--out`", "my_samplers.py is a file"]),
     ],
 )
 def test_bad_input_is_one_line_that_names_it(words, names, sweep, here):

@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from sims import _chain_kernels, _chain_lanes, angle_chain
+from sims import _chain_kernels, _chain_lanes, _lane_kernels, _shaped_lanes, angle_chain
 from sims.angle_chain import sample_angle_chains, sample_shaped_chains
 from tests import naive_lanes
 
@@ -31,10 +31,18 @@ def plain(monkeypatch):
 
     def sample(sampler, *args, **options):
         with monkeypatch.context() as patch:
-            patch.setattr(angle_chain, "_lanes", None)
+            patch.setattr(angle_chain, "KERNELS", "plain")
             return sampler(*args, **options)
 
     return sample
+
+
+def test_the_plain_kernels_are_those_asked_for(plain):
+    stream, complement, energy = np.random.default_rng(4).spawn(1)[0], np.empty((5, 3)), np.empty((5, 3, 2))
+    complement[:, 0], energy[:, 0] = 2 * np.sin(0.25) ** 2, 1.0
+    _chain_kernels.fill_relu_chains(stream, complement, energy, 64, 2.0, 0.0)
+    assert_array_equal(plain(sample_angle_chains, 0.5, 64, 2, 5, rng=4).complement, complement)
+    assert not np.any(sample_angle_chains(0.5, 64, 2, 5, rng=4).complement[:, 1:] == complement[:, 1:])
 
 
 @pytest.mark.parametrize("options", [{}, {"norm_u": 0.5, "norm_v": 2.0, "sigma_w2": 1.0, "sigma_b2": 0.7}])
@@ -56,6 +64,40 @@ def test_shaped_law_is_that_of_the_plain_kernel(plain, slopes, rho0, width):
     theirs = plain(sample_shaped_chains, rho0, width, 3, 4096, slope_plus=plus, slope_minus=minus, rng=2)
     for layer in (1, 3):
         assert stats.ks_2samp(ours[:, layer], theirs[:, layer]).pvalue > P_VALUE
+
+
+def test_opposite_inputs_folded_onto_each_other_keep_their_digits(plain):
+    """Slopes (1, -1) send x and -x to one vector: 1 - cos stays as small as 1 + cos was."""
+    fold = {"slope_plus": 1.0, "slope_minus": -1.0}
+    assert np.all(sample_shaped_chains(-1.0, 64, 3, 100, **fold, rng=1) == np.array([-1, 1, 1, 1]))
+    ours = 1 - sample_shaped_chains(-1 + 1e-10, 64, 3, 8192, **fold, rng=1)
+    theirs = 1 - plain(sample_shaped_chains, -1 + 1e-10, 64, 3, 4096, **fold, rng=2)
+    assert ours[:, 1:].max() < 1e-9
+    for layer in (1, 3):
+        assert stats.ks_2samp(ours[:, layer], theirs[:, layer]).pvalue > P_VALUE
+
+
+@pytest.mark.parametrize("theta", [1e-40, 1e-3, 1.0, 3.0])
+def test_split_sums_are_those_of_float64_from_the_same_words(theta):
+    """One lane of sixteen after the other, unit by unit, by the definition of the slopes."""
+    slopes, n = (1.3, -0.6), 16
+    state = RNG.integers(0, 1 << 32, _chain_lanes.SEEDS, dtype=np.uint32)
+    least, counts = np.pi * _lane_kernels.LEAST_SHARE, np.arange(5, 5 + n, dtype=np.uint32)
+    turns, ratio = np.full(n, 2 * max(theta, least) / np.pi * 2.0**-31, np.float32), min(theta / least, 1.0)
+    sums, words, exact = np.empty((6, n), np.float32), list(state.copy().reshape(4, -1)), np.zeros((5, n))
+    _shaped_lanes.sum_split(state, counts, turns, sums)
+    for step in range(int(counts.max())):
+        bits, *words = naive_lanes.next_high_words(*words)
+        energy = -np.log(((bits >> np.uint32(1)) | np.uint32(1)) / 2.0**31) * (step < counts)
+        bits, *words = naive_lanes.next_high_words(*words)
+        signed = bits.view(np.int32)
+        alpha = np.abs(signed.astype(np.float64)) * 2.0**-31 * theta
+        high, low = slopes[0] * np.sin(alpha), -slopes[1] * np.sin(theta - alpha)
+        u, v = np.where(signed >= 0, (high, low), (low, high))
+        exact += energy * np.array([u * v, u * u, v * v, (u - v) ** 2, (u - v) * (u + v)])
+    half = np.cos(theta / 2), np.sin(theta / 2)
+    found = np.array([_shaped_lanes._split_sums(sums, m, ratio, *half, *slopes) for m in range(n)]).T
+    assert_allclose(found, exact, rtol=1e-5, atol=3e-6 * exact[1:3].max())
 
 
 def test_the_comparison_sees_a_wrong_slope(plain):
@@ -113,6 +155,19 @@ def test_a_dead_network_stays_dead_and_leaves_the_others_alone():
     for state in (complement, energy, shaped):
         assert np.all(np.isnan(state[7]))
         assert not np.any(np.isnan(np.delete(state, 7, axis=0)))
+
+
+@pytest.mark.parametrize(("width", "sigma_w2"), [(31, 0.02), (32, 0.02), (31, 200.0), (32, 200.0)])
+def test_norms_leave_the_range_of_a_double(width, sigma_w2):
+    """Without biases a factor of all weights leaves the angles; beyond 1e±308 there is no norm and so no angle."""
+    he = sample_angle_chains(1.0, width, 300, 1, rng=5)
+    scaled = sample_angle_chains(1.0, width, 300, 1, rng=5, sigma_w2=sigma_w2)
+    held = np.all((scaled.energy > 1e-300) & (scaled.energy < 1e300), axis=2)
+    assert np.sum(held) > 100
+    assert_allclose(scaled.complement[held], he.complement[held], rtol=1e-9)
+    lost = np.any((scaled.energy == 0) | ~np.isfinite(scaled.energy), axis=2)
+    assert np.all(lost[:, -1])
+    assert np.all(np.isnan(scaled.complement[:, 1:][lost[:, :-1]]))
 
 
 def test_the_first_networks_do_not_depend_on_how_many_follow():

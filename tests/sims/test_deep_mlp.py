@@ -184,6 +184,40 @@ def test_a_curve_is_nan_from_the_first_dead_layer():
     assert np.array_equal(dead, np.maximum.accumulate(dead, axis=1))
 
 
+@pytest.mark.parametrize("width", [16, 48])
+@pytest.mark.parametrize("route", ROUTES)
+def test_cosines_do_not_see_the_scale_of_the_weights(route, width):
+    """Without biases ReLU networks are homogeneous, also where the squares of activations are no doubles."""
+    settings = {"width": width, "n_inputs": 4, "depth": 60, "bias": "none", "rng": 1, "route": route}
+    curves = [cone_curves("relu", 2, sigma_w2=variance, **settings) for variance in (2.0, 1e-6, 1e6)]
+    small_curves = [
+        small_cone_curves("relu", 2, width=width, n_inputs=4, depth=60, sigma_w2=variance, sigma_b2=0.0, rng=1)
+        for variance in (2.0, 1e-6, 1e6)
+    ]
+    for reference, *others in (curves, small_curves):
+        assert np.isfinite(reference[0]).all()
+        for other in others:
+            assert 1 - other == pytest.approx(1 - reference, rel=1e-4, nan_ok=True)
+
+
+@pytest.mark.parametrize("width", [16, 48])
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("sigma_w2", [1e20, 1e60])
+def test_saturated_units_do_not_see_the_scale_of_the_weights(route, width, sigma_w2):
+    """tanh is the sign of such pre-activations: the first layer is that of the sign, which has no scale."""
+    settings = {"width": width, "n_inputs": 4, "depth": 3, "bias": "none", "rng": 2, "route": route}
+    expected = cone_curves(np.sign, 5, **settings)
+    assert cone_curves("tanh", 5, sigma_w2=sigma_w2, **settings) == pytest.approx(expected, abs=2e-6)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("width", [16, 48])
+@pytest.mark.parametrize("route", ROUTES)
+def test_activations_that_outgrow_doubles_are_refused(route, width):
+    with pytest.raises(ValueError, match="`sigma_w2` must keep pre-activations in the range of doubles, got"):
+        cone_curves("relu", 1, width=width, n_inputs=2, depth=60, sigma_w2=1e20, bias="none", route=route, rng=0)
+
+
 def test_a_network_has_its_own_stream():
     few, many = (cone_curves(np.tanh, n, width=32, n_inputs=8, depth=3, rng=7) for n in (2, 5))
     assert np.array_equal(few, many[:2])

@@ -123,6 +123,14 @@ def test_the_cache_lies_where_numba_puts_it(package, tmp_path):
     assert tmp_path / "user" in second[2].parents
 
 
+def test_no_other_finder_is_passed_over():
+    code = "import sys, sims; seen = []; here = sys.meta_path.index(sims._BeforeKernels)\n"
+    code += "class Watch:\n    find_spec = staticmethod(lambda name, path=None, target=None: seen.append(name))\n"
+    code += "sys.meta_path.insert(here + 1, Watch); import sims._streams\nprint('sims._streams' in seen)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240, check=True)
+    assert done.stdout.strip() == "True"
+
+
 # ---- numba's private interface
 
 

@@ -125,7 +125,7 @@ def test_a_second_process_compiles_nothing():
 @pytest.mark.parametrize("width", [8, 64])
 @pytest.mark.parametrize("count", [relu_layer.count_failures, sample_tilted_failures])
 def test_memory_does_not_grow_with_the_trials(count, width):
-    """10 000 blocks hold their generators and their results, and not the numbers of each trial."""
+    """Blocks hold their generators and their results, and not the numbers of each trial."""
 
     def peak(n):
         tracemalloc.start()

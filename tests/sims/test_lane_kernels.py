@@ -19,7 +19,9 @@ from sims import _lane_functions as functions
 from sims import _lane_kernels as lanes
 from sims import _simd as simd
 from sims._binomial import binomial_table, draw_binomials
-from sims.relu_layer import sample_cosines
+from sims.angle_chain import sample_angle_chains, sample_shaped_chains
+from sims.rare_event import sample_tilted_failures
+from sims.relu_layer import count_failures, sample_cosines
 from tests import naive_lanes
 
 RNG = np.random.default_rng(0)
@@ -238,6 +240,22 @@ print(hashlib.sha256(out.tobytes()).hexdigest())
 """
 
 
+@pytest.mark.parametrize(
+    "sample",
+    [
+        lambda width: sample_cosines(0.5, width, 1),
+        lambda width: count_failures(0.5, 1.0, 1.0, width, n_trials=1),
+        lambda width: sample_tilted_failures(0.5, 1.0, 1.0, width, n_trials=2),
+        lambda width: sample_angle_chains(0.5, width, 1, 1),
+        lambda width: sample_shaped_chains(0.5, width, 1, 1, slope_plus=1.0, slope_minus=0.0),
+    ],
+)
+def test_more_units_than_a_word_counts_are_refused(sample):
+    """A word would hold 2³² + 40 as 40."""
+    with pytest.raises(ValueError, match=r"`width` must be at most 2\*\*32 - 1, got 4294967336"):
+        sample(2**32 + 40)
+
+
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86 targets")
 @pytest.mark.parametrize(("name", "features"), [("x86-64", "+sse2"), ("x86-64-v3", "+avx2,+fma")])
 def test_the_bits_are_the_same_on_every_processor(name, features, tmp_path):
@@ -252,12 +270,13 @@ def test_the_bits_are_the_same_on_every_processor(name, features, tmp_path):
     assert len(str(here["found"])) == len(hashlib.sha256().hexdigest())
 
 
-def test_plain_kernels_serve_where_they_are_asked_for():
+@pytest.mark.parametrize("variables", [{"CONETHEORY_KERNELS": "plain"}, {"NUMBA_DISABLE_JIT": "1"}])
+def test_plain_kernels_serve_where_they_are_asked_for(variables):
     code = "from sims import _layer_trials as t; from sims.relu_layer import sample_cosines\n"
     code += "print(t.KERNELS, sample_cosines(0.5, 64, 500, rng=0).mean())"
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env=os.environ | {"CONETHEORY_KERNELS": "plain"},
+        env=os.environ | variables,
         capture_output=True,
         text=True,
         timeout=240,

@@ -137,6 +137,12 @@ def test_nonpositive_cosines_against_the_exact_law(cosine, norms):
         assert abs(estimate.value - exact) < 4.5 * estimate.stderr + 1e-15 * exact
 
 
+@pytest.mark.parametrize("tilt", [None, 0.0, 5.0])
+def test_equal_preactivations_fail_together_only(tilt):
+    sample = sample_tilted_failures(0.5, 1.0, 1.0, 6, n_trials=4_000, rng=0, sigma_w2=0.0, tilt=tilt)
+    assert abs(math.expm1(sample.log_value + 6 * math.log(2))) <= 4.5 * sample.relative_stderr + 1e-12
+
+
 def test_certain_failure_and_beyond_the_threshold():
     assert sample_failure_probability(1.0, 2.0, 1.0, 8, n_trials=100, rng=0) == Estimate(value=1.0, stderr=0.0, n=100)
     beyond = float(sharp_threshold(2.0, 1.0)) + 0.05

@@ -290,6 +290,14 @@ def test_foreign_and_broken_folders_are_refused(threads, tmp_path):
     assert run_sweep(toy(), out, executor=threads).blocks_run == 10
 
 
+@pytest.mark.parametrize("inside", ["", "deeper"])
+def test_a_file_is_no_folder(inside, threads, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ValueError, match=r"`out` must be a folder, and .*file.* is a file"):
+        run_sweep(toy(), tmp_path / "file" / inside, executor=threads)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_a_folder_is_used_by_one_sweep_at_a_time(threads, tmp_path):
     def second(point, done):
         with pytest.raises(ValueError, match="in use by another process"):
