@@ -46,6 +46,7 @@ _MODULES = (
     "claims.yaras.course",
     "claims.yaras.equilibria",
     "claims.yaras.enlargement",
+    "claims.yaras.free_features",
     "claims.fahim.uniformity",
     "claims.beyond.duals",
     "claims.beyond.towers",

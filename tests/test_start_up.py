@@ -44,7 +44,7 @@ COMMANDS = (
         for name in ("verify", "claims", "gap", "shift", "simulate", "figures", "certify", "doctor", "sweep", "bench")
     ),
 )
-COMMANDS += tuple(["simulate", name] for name in ("sphere", "layer", "failure", "mlp"))
+COMMANDS += tuple(["simulate", name] for name in ("sphere", "layer", "failure", "mlp", "flow"))
 
 MODULES = [
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
