@@ -39,7 +39,7 @@ def plot_ratios(lines: Sequence[Line], *, ax: Axes) -> Axes:
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel("time over ours, for the same work")
     if any(line.ratios for line in lines):
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=5, borderaxespad=0.2)
+        ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=5, borderaxespad=0.2)
     return ax
 
 
@@ -53,7 +53,7 @@ def plot_shares(lines: Sequence[Line], *, ax: Axes) -> Axes:
             ax.text(min(share, 0.98) + 0.02, row, f"{share:.0%}", va="center", fontsize="small", color=INK)
     ax.axvline(1, color=MUTED, linewidth=0.8)
     ax.set_xlim(0, 1.25)
-    ax.set_xticks([0, 0.5, 1])
+    ax.set_xticks([0, 1])
     ax.xaxis.set_major_formatter(PercentFormatter(1))
     ax.tick_params(axis="y", length=0)
     ax.grid(visible=False, axis="y")
