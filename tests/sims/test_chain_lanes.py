@@ -1,11 +1,5 @@
 """Networks in sixteen lanes: against the plain kernels, against float64 from the same words, on other processors."""
 
-import hashlib
-import os
-import platform
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -14,6 +8,7 @@ from scipy import stats
 from sims import _chain_kernels, _chain_lanes, _lane_kernels, _shaped_lanes, angle_chain
 from sims.angle_chain import sample_angle_chains, sample_shaped_chains
 from tests import naive_lanes
+from tests.processors import assert_same_bits, on_every_processor
 
 P_VALUE = 1e-5  # of each Kolmogorov-Smirnov test
 RNG = np.random.default_rng(0)
@@ -202,15 +197,6 @@ print(hashlib.sha256(complement.tobytes() + energy.tobytes() + shaped.tobytes())
 """
 
 
-@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86 targets")
-@pytest.mark.parametrize(("name", "features"), [("x86-64", "+sse2"), ("x86-64-v3", "+avx2,+fma")])
+@on_every_processor
 def test_the_bits_are_the_same_on_every_processor(name, features, tmp_path):
-    here: dict[str, object] = {}
-    exec(CODE.replace("print(", "found = ("), here)
-    other = {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features, "NUMBA_CACHE_DIR": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", CODE], env=os.environ | other, capture_output=True, text=True, timeout=240, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == here["found"]
-    assert len(str(here["found"])) == len(hashlib.sha256().hexdigest())
+    assert_same_bits(CODE, name, features, tmp_path)

@@ -1,7 +1,4 @@
 import math
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,6 +10,7 @@ from conetheory.contraction import limiting_cosine
 from sims import deep_mlp
 from sims.deep_mlp import cone_curves, mean_offdiagonal_cosine, small_cone_curves
 from sims.estimate import sample_mean
+from tests.processors import printed_with
 
 ROUTES = ("gram", "weights")
 
@@ -104,15 +102,7 @@ def test_plain_kernels_serve_where_they_are_asked_for(plain):
     code = "from sims.deep_mlp import cone_curves; from sims.init_variance import sample_features\n"
     code += "print(cone_curves('relu', 2, width=64, n_inputs=4, depth=2, rng=0)[1, 2])\n"
     code += "print(sample_features(2, 3, width=64, depth=1, dim_in=4, rng=0).pre.dtype)"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"CONETHEORY_KERNELS": "plain"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=True,
-    )
-    cosine, kind = done.stdout.split()
+    cosine, kind = printed_with(code, CONETHEORY_KERNELS="plain").split()
     assert float(cosine) == pytest.approx(plain("relu", 2, width=64, n_inputs=4, depth=2, rng=0)[1, 2], rel=1e-12)
     assert kind == "float64"
 

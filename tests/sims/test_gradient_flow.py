@@ -1,7 +1,3 @@
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -25,6 +21,7 @@ from sims import _flow_gradient as flow_gradient
 from sims.flow_starts import cone_start, parallel_start, partial_shuffle, uniform_start
 from sims.gradient_flow import gradient_flow
 from tests.naive_flow import naive_flow, naive_gradient, naive_loss, ring_flow, ring_rows, simplex_corners, simplex_flow
+from tests.processors import assert_same_bits, on_every_processor, printed_with
 
 SLOPES = {
     "exp": (exponential_law(), lambda b: b),
@@ -111,7 +108,8 @@ def test_single_precision_gives_way_where_it_cannot_hold_a_row():
         gradient(x, y, 4000.0)
 
 
-def test_other_processors_find_the_same_bits():
+@on_every_processor
+def test_the_bits_are_the_same_on_every_processor(name, features, tmp_path):
     code = (
         "import numpy as np; from sims import _flow_lanes as k; import hashlib\n"
         "a = np.random.default_rng(0).uniform(-1, 1, (5, 48)).astype(np.float32)\n"
@@ -121,12 +119,7 @@ def test_other_processors_find_the_same_bits():
         "k.fill_weights(a, 2, 41, 1 / rows, columns, -rows)\n"
         "print(hashlib.sha256(b''.join(v.tobytes() for v in (a, own, rows, columns))).hexdigest())"
     )
-    seen = set()
-    for name, features in (("x86-64", ""), ("x86-64-v3", "+avx2,+fma")):
-        env = {**os.environ, "NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features}
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
-        seen.add(done.stdout)
-    assert len(seen) == 1
+    assert_same_bits(code, name, features, tmp_path)
 
 
 # --- the flow ---------------------------------------------------------------------------------------------------------
@@ -192,9 +185,7 @@ def test_the_plain_kernels_do_all_of_it():
         "f = [gradient_flow(s.x, s.y, fixed_law(), [1.0], beta0=9.0, precision=p) for p in ('single', 'double')]\n"
         "print(abs(f[0].loss[0] / f[1].loss[0] - 1) < 1e-4)"
     )
-    env = {**os.environ, "CONETHEORY_KERNELS": "plain"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
-    assert done.stdout.strip() == "True"
+    assert printed_with(code, CONETHEORY_KERNELS="plain") == "True"
 
 
 def test_rotations_commute_with_the_flow_and_no_torque_acts():

@@ -1,11 +1,6 @@
 """Layers in sixteen lanes: instructions, transforms, counts, sums, laws; the same bits on other processors."""
 
-import hashlib
 import math
-import os
-import platform
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -23,6 +18,7 @@ from sims.angle_chain import sample_angle_chains, sample_shaped_chains
 from sims.rare_event import sample_tilted_failures
 from sims.relu_layer import count_failures, sample_cosines
 from tests import naive_lanes
+from tests.processors import assert_same_bits, on_every_processor, printed_with
 
 RNG = np.random.default_rng(0)
 WORDS = RNG.integers(0, 1 << 32, (4, 16), dtype=np.uint32)
@@ -256,33 +252,16 @@ def test_more_units_than_a_word_counts_are_refused(sample):
         sample(2**32 + 40)
 
 
-@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86 targets")
-@pytest.mark.parametrize(("name", "features"), [("x86-64", "+sse2"), ("x86-64-v3", "+avx2,+fma")])
+@on_every_processor
 def test_the_bits_are_the_same_on_every_processor(name, features, tmp_path):
-    here: dict[str, object] = {}
-    exec(CODE.replace("print(", "found = ("), here)
-    other = {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features, "NUMBA_CACHE_DIR": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", CODE], env=os.environ | other, capture_output=True, text=True, timeout=240, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == here["found"]
-    assert len(str(here["found"])) == len(hashlib.sha256().hexdigest())
+    assert_same_bits(CODE, name, features, tmp_path)
 
 
 @pytest.mark.parametrize("variables", [{"CONETHEORY_KERNELS": "plain"}, {"NUMBA_DISABLE_JIT": "1"}])
 def test_plain_kernels_serve_where_they_are_asked_for(variables):
     code = "from sims import _layer_trials as t; from sims.relu_layer import sample_cosines\n"
     code += "print(t.KERNELS, sample_cosines(0.5, 64, 500, rng=0).mean())"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=True,
-    )
-    kernels, mean = done.stdout.split()
+    kernels, mean = printed_with(code, **variables).split()
     assert kernels == "plain"
     assert _layer_trials.KERNELS == "16 lanes"
     assert abs(float(mean) - cosine_expansion(0.5).at(64).mean) < 4.5 * 0.1 / math.sqrt(500)

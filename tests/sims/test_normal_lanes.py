@@ -1,10 +1,6 @@
 """Normals in sixteen lanes: the numbers of NumPy from the same words, the law, the bits on other processors."""
 
 import math
-import os
-import platform
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,6 +10,7 @@ from scipy import stats
 from sims._lane_functions import SEEDS
 from sims._normal_lanes import draw_states, fill_normals, fill_uniforms
 from tests import naive_lanes
+from tests.processors import assert_same_bits, on_every_processor
 
 
 def exact_normals(state, n, variance=1.0):
@@ -130,14 +127,6 @@ print(digest.hexdigest())
 """
 
 
-@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86 targets")
-@pytest.mark.parametrize(("name", "features"), [("x86-64", "+sse2"), ("x86-64-v3", "+avx2,+fma")])
+@on_every_processor
 def test_the_bits_are_the_same_on_every_processor(name, features, tmp_path):
-    here: dict[str, object] = {}
-    exec(CODE.replace("print(", "found = ("), here)
-    other = {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features, "NUMBA_CACHE_DIR": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", CODE], env=os.environ | other, capture_output=True, text=True, timeout=240, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == here["found"]
+    assert_same_bits(CODE, name, features, tmp_path)

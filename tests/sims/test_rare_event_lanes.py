@@ -1,10 +1,6 @@
 """Units of a tilted layer in sixteen lanes: waves, sums, log weights; the same bits on other processors."""
 
 import math
-import os
-import platform
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -20,6 +16,7 @@ from sims import _tilted_trials
 from sims._tilted_kernels import fill_log_weights
 from sims.rare_event import _tilted_law, sample_tilted_failures
 from tests import naive_lanes, naive_rare_event
+from tests.processors import assert_same_bits, on_every_processor, printed_with
 
 
 def law_of(cosine, norm=1.0):
@@ -155,32 +152,16 @@ print(found.hexdigest())
 """
 
 
-@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86 targets")
-@pytest.mark.parametrize(("name", "features"), [("x86-64", "+sse2"), ("x86-64-v3", "+avx2,+fma")])
+@on_every_processor
 def test_the_bits_are_the_same_on_every_processor(name, features, tmp_path):
-    here: dict[str, object] = {}
-    exec(CODE.replace("print(", "digest = ("), here)
-    other = {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features, "NUMBA_CACHE_DIR": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", CODE], env=os.environ | other, capture_output=True, text=True, timeout=240, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == here["digest"]
+    assert_same_bits(CODE, name, features, tmp_path)
 
 
 def test_plain_kernels_serve_where_they_are_asked_for():
     code = "from sims import _tilted_trials as t; from sims.rare_event import sample_tilted_failures as sample\n"
     code += "found = sample(0.9, 1.0, 1.0, 512, n_trials=4_000, rng=0)\n"
     code += "print(t.KERNELS, found.log_value, found.relative_stderr)"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"CONETHEORY_KERNELS": "plain"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=True,
-    )
-    kernels, log_value, relative_stderr = done.stdout.split()
+    kernels, log_value, relative_stderr = printed_with(code, CONETHEORY_KERNELS="plain").split()
     assert kernels == "plain"
     assert _tilted_trials.KERNELS == "16 lanes"
     computed = failure_probability(0.9, 1.0, 1.0, 512).log_value

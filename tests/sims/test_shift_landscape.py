@@ -1,11 +1,5 @@
 """The landscape of shifted pairs: that of conetheory, whatever the data, the batches, the threads and the processor."""
 
-import os
-import platform
-import subprocess
-import sys
-from typing import Any
-
 import numpy as np
 import pytest
 from numba import njit
@@ -19,6 +13,7 @@ from sims import _lane_functions as functions
 from sims import _simd as simd
 from sims.shift_landscape import shift_landscape
 from tests import naive_lanes
+from tests.processors import assert_same_bits, on_every_processor, printed_with
 
 TEMPERATURES = [1.0, 0.1, 1 / 20, 1 / 30, 1 / 50, 1 / 100]
 GENERIC = [1 / 7.3, 1 / 97, 0.7]
@@ -233,18 +228,10 @@ print(digest)
 """
 
 
-@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86 targets")
-@pytest.mark.parametrize(("name", "features"), [("x86-64", "+sse2"), ("x86-64-v3", "+avx2,+fma")])
+@on_every_processor
 def test_the_bits_are_the_same_on_every_processor(name, features, tmp_path):
-    here: dict[str, Any] = {}
-    exec(CODE, here)
+    here = assert_same_bits(CODE, name, features, tmp_path)
     assert np.all(here["mantissa"] != 1)
-    other = {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features, "NUMBA_CACHE_DIR": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", CODE], env=os.environ | other, capture_output=True, text=True, timeout=240, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == here["digest"]
 
 
 def test_plain_kernels_serve_where_they_are_asked_for():
@@ -252,15 +239,7 @@ def test_plain_kernels_serve_where_they_are_asked_for():
     code += "from sims.shift_landscape import shift_landscape\n"
     code += "x = np.random.default_rng(0).standard_normal((2, 60, 8)) + np.eye(8)[:2, None]\n"
     code += "found = shift_landscape(*x, [0, .3], [1.0, .1], batch=25)\nprint(KERNELS, *found.loss.ravel().tolist())"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"CONETHEORY_KERNELS": "plain"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=True,
-    )
-    kernels, *losses = done.stdout.split()
+    kernels, *losses = printed_with(code, CONETHEORY_KERNELS="plain").split()
     x = np.random.default_rng(0).standard_normal((2, 60, 8)) + np.eye(8)[:2, None]
     exact = shift.shift_landscape(x[0], x[1], [0, 0.3], [1.0, 0.1], batch=25)
     assert kernels == "plain"
