@@ -67,8 +67,11 @@ def _series(dim: int, s: np.ndarray) -> RatioParts:
     return RatioParts(1.0 - complement, complement, slope, (1.0 - complement) / s)
 
 
-def integral(dim: int, lower: _Real, upper: _Real, integrand: Callable[[_Real, RatioParts], _Real]) -> Any:
-    """Return the integral of ``integrand(s, parts)`` over s from `lower` to `upper`, arrays of one shape."""
+def integral(dim: int, lower: _Real, upper: _Real, integrand: Callable[[_Real, _Real, RatioParts], _Real]) -> Any:
+    """Return the integral of ``integrand(s, rest, parts)`` over s from `lower` to `upper`, arrays of one shape.
+
+    `parts` are those at s; `rest` is `upper` - s, which knows nothing of the rounding of s.
+    """
     start, stop = np.arcsinh(2.0 * lower / dim), np.arcsinh(2.0 * upper / dim)
     panels = int(np.ceil(np.max(np.abs(stop - start), initial=0.0))) + 1
     t = start + np.linspace(0.0, 1.0, panels + 1).reshape(-1, *(1,) * lower.ndim) * (stop - start)
@@ -78,6 +81,7 @@ def integral(dim: int, lower: _Real, upper: _Real, integrand: Callable[[_Real, R
     column = nodes.reshape(-1, *(1,) * lower.ndim)
     total = np.zeros(lower.shape)
     for left, right in pairwise(edges):
-        s = left + column * (right - left)
-        total = total + np.tensordot(weights, integrand(s, ratio_parts(dim, s)), axes=1) * (right - left)
+        step = column * (right - left)
+        s, rest = left + step, (upper - left) - step
+        total = total + np.tensordot(weights, integrand(s, rest, ratio_parts(dim, s)), axes=1) * (right - left)
     return total[()]

@@ -100,7 +100,7 @@ def bessel_floor(dim: int, temperature: ArrayLike) -> Float[np.ndarray, "..."] |
     -2.9957 [-14.09 -90.41]
     """
     dim, beta = as_count("dim", dim), 1.0 / as_positive("temperature", temperature)
-    return -integral(dim, np.zeros_like(beta), beta, lambda s, parts: parts.complement)
+    return -integral(dim, np.zeros_like(beta), beta, lambda s, rest, parts: parts.complement)
 
 
 def matched_floor(n: int, dim: int, temperature: ArrayLike) -> Float[np.ndarray, "..."] | np.float64:

@@ -258,7 +258,7 @@ def uniformity_floor(dim: int, *, t: float = 2.0) -> np.float64:
     -3.9844
     """
     dim, reach = as_count("dim", dim), 2.0 * as_positive("t", t)
-    return -integral(dim, np.zeros_like(reach), reach, lambda s, parts: parts.complement)
+    return -integral(dim, np.zeros_like(reach), reach, lambda s, rest, parts: parts.complement)
 
 
 def sample_uniformity_floor(dim: int, n: int, *, t: float = 2.0) -> np.float64:

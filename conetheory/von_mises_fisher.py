@@ -103,7 +103,7 @@ def log_partition(dim: int, kappa: ArrayLike) -> Float[np.ndarray, "..."] | np.f
     0.595220192054 0.595220192054
     """
     dim, kappa = as_count("dim", dim), as_nonnegative("kappa", kappa)
-    return integral(dim, np.zeros_like(kappa), kappa, lambda s, parts: parts.value)
+    return integral(dim, np.zeros_like(kappa), kappa, lambda s, rest, parts: parts.value)
 
 
 def moments(dim: int, kappa: ArrayLike) -> ConeMoments:
@@ -239,7 +239,7 @@ def uniform_divergence(dim: int, kappa: ArrayLike) -> Float[np.ndarray, "..."] |
     [0.       9.251639]
     """
     dim, kappa = as_count("dim", dim, minimum=2), as_nonnegative("kappa", kappa)
-    return integral(dim, np.zeros_like(kappa), kappa, lambda s, parts: s * parts.slope)
+    return integral(dim, np.zeros_like(kappa), kappa, lambda s, rest, parts: s * parts.slope)
 
 
 def entropy(dim: int, kappa: ArrayLike) -> Float[np.ndarray, "..."] | np.float64:
@@ -317,5 +317,5 @@ def kl_divergence(
             f"`angle` must lie in [0, pi], got {float(angle[~((angle >= 0) & (angle <= np.pi))].flat[0])!r}."
         )
     kappa, other, angle = np.broadcast_arrays(as_nonnegative("kappa", kappa), as_nonnegative("other", other), angle)
-    spread = integral(dim, kappa, other, lambda s, parts: (other - s) * parts.slope)
+    spread = integral(dim, kappa, other, lambda s, rest, parts: rest * parts.slope)
     return spread + 2.0 * other * ratio_parts(dim, kappa).value * np.sin(0.5 * angle) ** 2

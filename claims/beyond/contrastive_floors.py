@@ -329,7 +329,7 @@ CLAIMS = (
         paper=OURS,
         section=_SECTION,
         statement="Where the bias is trained too, the sigmoid loss is least without a gap.",
-        formula=r"\arg\min_{x,y,b}L \Rightarrow \Delta = 0",
+        formula=r"\mathrm{argmin}_{x,y,b}\,L \Rightarrow \Delta = 0",
         kind="value",
         predict=lambda: [0.0] * len(_TRAINED),
         measure=Computed(compute=lambda: [_trained_gap(*case) for case in _TRAINED], error=1e-3),
