@@ -12,6 +12,9 @@ from sims._sweep_tasks import Block, Task
 __all__ = ["SweepError", "TaskLoop"]
 
 
+_FINAL = (ValueError, TypeError)  # of the sampler: a point outside its domain, which another try does not change
+
+
 class SweepError(RuntimeError):
     """A sweep ended before its end: a block failed too often, or a worker runs other code. What was done is kept."""
 
@@ -30,7 +33,7 @@ class TaskLoop:
     in_flight : int
         Tasks handed out and not yet back, at most: the memory of executor and scheduler does not grow with the sweep.
     retries : int
-        How often a task may fail and be handed out again.
+        How often a task may fail and be handed out again, unless it failed with a ValueError or TypeError.
     """
 
     def __init__(
@@ -104,7 +107,7 @@ class TaskLoop:
     def _failed(self, task: Task, error: BaseException) -> None:
         self.n_failures += 1
         failures = self._failures[task] = self._failures.get(task, 0) + 1
-        if failures > self._retries:
+        if failures > self._retries or isinstance(error, _FINAL):
             times = f"{failures} times, at last with" if failures > 1 else "with"
             raise SweepError(f"{self._describe(task)} failed {times} {_said(error)}.") from error
         last_chance = failures == self._retries and isinstance(error, BrokenExecutor)

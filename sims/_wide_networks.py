@@ -11,6 +11,7 @@ points and d units), `WeightPoints` the weights (d² normals).
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -124,7 +125,7 @@ def _activated_by_formula(name: str | None, z: np.ndarray) -> np.ndarray:
     return x
 
 
-class _Points:
+class _Points(ABC):
     """Points of several networks, inputs or activations: ``scale * x`` are row 0 and the differences to it, in float32.
 
     `first` and `square`, shape (networks, n), are the products of row 0 of `x` with each row, and the rows' squares.
@@ -142,13 +143,13 @@ class _Points:
             scale[far] = np.ldexp(scale[far], exponent)
         self.x, self.scale = x, scale
 
+    @abstractmethod
     def _draw(self, law: LayerLaw, states: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Return pre-activations of a layer without uniform biases, over `scale`, in the form of `x`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _square_of_sum(self, weights: np.ndarray) -> np.ndarray:
         """Return the squared norm of the weighted sum of the rows of `x`, for each network."""
-        raise NotImplementedError
 
     def complements(self) -> np.ndarray:
         """Return 1 - the mean cosine of different points, for each network; NaN where a point is 0.

@@ -26,7 +26,7 @@ def test_a_zero_row_has_no_cosine():
     assert math.isnan(mean_offdiagonal_cosine(np.array([[1.0, 0.0], [0.0, 0.0]])))
 
 
-def same_law(left, right):
+def assert_same_law(left, right):
     """Compare the curves of two samples layer by layer: their laws, and their means."""
     for x, y in zip(left.T, right.T, strict=True):
         x, y = x[~np.isnan(x)], y[~np.isnan(y)]
@@ -64,14 +64,14 @@ def test_every_route_samples_the_law_of_the_definition(activation, bias, n_input
     settings = {"width": 32, "n_inputs": n_inputs, "depth": 3, "bias": bias, "sigma_w2": 2.0}
     defined = plain(activation, 600, rng=0, route="weights", **settings)
     for seed, route in enumerate(("weights", "gram") if n_inputs <= 32 else ("weights",), start=1):
-        same_law(cone_curves(activation, 3000, rng=seed, route=route, **settings), defined)
+        assert_same_law(cone_curves(activation, 3000, rng=seed, route=route, **settings), defined)
 
 
 @pytest.mark.parametrize(("activation", "bias"), [("relu", "none"), ("tanh", "normal"), ("sigmoid", "torch_default")])
 def test_both_plain_routes_sample_the_same_law(activation, bias):
     """Narrow networks: the law is broad, and inputs number as many as half of the units."""
     settings = {"width": 8, "n_inputs": 4, "depth": 3, "bias": bias, "sigma_w2": 2.0}
-    same_law(*(cone_curves(activation, 1000, rng=i, route=route, **settings) for i, route in enumerate(ROUTES)))
+    assert_same_law(*(cone_curves(activation, 1000, rng=i, route=route, **settings) for i, route in enumerate(ROUTES)))
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
@@ -80,7 +80,7 @@ def test_the_distance_to_one_has_the_law_of_the_definition(activation, plain):
     settings = {"width": 48, "n_inputs": 12, "depth": 10}
     defined = np.log1p(-plain(activation, 400, rng=0, route="weights", **settings))
     for seed, route in enumerate(ROUTES, start=1):
-        same_law(np.log1p(-cone_curves(activation, 2000, rng=seed, route=route, **settings)), defined)
+        assert_same_law(np.log1p(-cone_curves(activation, 2000, rng=seed, route=route, **settings)), defined)
 
 
 def test_auto_is_the_gram_route_up_to_a_quarter_of_the_width():
@@ -240,7 +240,7 @@ def test_many_small_networks_have_the_law_of_single_ones(activation, width, monk
     settings = {"width": width, "n_inputs": 3, "depth": 3}
     many = small_cone_curves(activation, 2000, rng=1, **settings)
     single = cone_curves(activation, 2000, rng=2, **settings)
-    same_law(many, single)
+    assert_same_law(many, single)
     without = small_cone_curves(activation, 2000, rng=3, sigma_b2=0.0, **settings)
     finite = without[np.isfinite(without[:, 3]), 3]
     assert stats.ks_2samp(finite, single[np.isfinite(single[:, 3]), 3]).pvalue < 1e-5

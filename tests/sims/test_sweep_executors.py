@@ -6,7 +6,7 @@ import pytest
 
 from sims._sweep_run import TaskLoop
 from sims._sweep_tasks import Task
-from sims.sweep import SweepError, read_sweep, run_sweep
+from sims.sweep import Sweep, SweepError, read_sweep, run_sweep
 from tests.sims.sweep_toys import same, toy
 
 
@@ -181,3 +181,18 @@ def test_a_suspect_runs_alone():
         loop.run(iter([Task(0, b) for b in range(8)]), lambda task, block: taken.append(task.block), patience=patience)
     assert beside[-1] == 1
     assert set(taken) <= {0, 1, 2, 4, 5, 6, 7}
+
+
+def test_a_point_outside_the_domain_is_not_tried_again(tmp_path):
+    """Its error would be the same: the sweep ends with it, and says so without a number of times."""
+    tried = []
+
+    class Counting(ThreadPoolExecutor):
+        def submit(self, fn, /, *args, **kwargs):
+            tried.append(args)
+            return super().submit(fn, *args, **kwargs)
+
+    sweep = Sweep("layer", [{"cosine": 2.0, "width": 8}], n_trials=10, block_trials=10)
+    with Counting(1) as executor, pytest.raises(SweepError, match=r"failed with ValueError: `cosine`.*2\.0"):
+        run_sweep(sweep, tmp_path / "out", executor=executor)
+    assert len(tried) == 1
