@@ -145,9 +145,9 @@ def test_what_came_back_before_an_interruption_is_kept(threads, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_sweep(toy(), tmp_path, executor=threads, progress=interrupt)
+        run_sweep(toy(), tmp_path, executor=threads, progress=interrupt, in_flight=4)
     kept = read_sweep(tmp_path)["n"][::2].sum() // 100
-    assert 11 <= kept < 30
+    assert 11 <= kept <= 11 + 4  # what was under way may have come back
     assert run_sweep(toy(), tmp_path, executor=threads).blocks_kept == kept
 
 
