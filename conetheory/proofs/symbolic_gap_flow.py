@@ -1,8 +1,7 @@
 r"""The gap flow of Yaras et al., derived by SymPy from the rows of the two modalities; ``docs/theory.md``, 21.
 
-What is conserved for an unknown law of the temperature, its closed form for softplus, where and how the flow comes to
-rest, and the solved flow at a fixed temperature. `conetheory.proofs.symbolic_layer.gap_flow` has the three laws in
-closed form.
+What is conserved for an unknown law of the temperature, its closed forms, where and how the flow comes to rest, and the
+solved flow at a fixed temperature.
 """
 
 from typing import Any
@@ -10,7 +9,14 @@ from typing import Any
 from conetheory.proofs._sympy import sympy
 from conetheory.proofs.symbolic_moments import Derivation
 
-__all__ = ["any_temperature_law", "fixed_temperature", "gap_pitchfork", "parallel_rows", "softplus_integral"]
+__all__ = [
+    "any_temperature_law",
+    "closed_temperature_laws",
+    "fixed_temperature",
+    "gap_pitchfork",
+    "parallel_rows",
+    "softplus_integral",
+]
 
 Expr = Any  # a SymPy expression
 
@@ -66,6 +72,32 @@ def any_temperature_law() -> Derivation:
             "speed ratio": sympy.simplify(speed_gamma / (by_nu * speed_nu) - ratio),
         },
     )
+
+
+def closed_temperature_laws() -> Derivation:
+    r"""Derive what is conserved for :math:`\beta = e^\nu`, :math:`e^{\nu/s}` and :math:`\nu`; 21.2.
+
+    :math:`\beta^2\gamma e^{-\gamma^2/2}`, :math:`\beta^{2s^2}\gamma e^{-\gamma^2/2}` and
+    :math:`\gamma e^{\beta^2-\gamma^2/2}`: each law put into :math:`F' = \beta/\beta'(\nu)^2` of `any_temperature_law`.
+
+    Examples
+    --------
+    >>> sorted(set(closed_temperature_laws().residuals.values()))
+    [0]
+    """
+    nu, gamma, s, b = sympy.symbols("nu gamma s beta", positive=True)
+    laws = {
+        "exp(nu)": (sympy.exp(nu), b**2 * gamma * sympy.exp(-(gamma**2) / 2)),
+        "exp(nu/s)": (sympy.exp(nu / s), b ** (2 * s**2) * gamma * sympy.exp(-(gamma**2) / 2)),
+        "nu": (nu, gamma * sympy.exp(b**2 - gamma**2 / 2)),
+    }
+    residuals = {}
+    for name, (beta, quantity) in laws.items():
+        log = sympy.expand_log(sympy.log(quantity), force=True)
+        by_gamma = sympy.diff(log, gamma) - (1 / gamma - gamma)
+        by_beta = sympy.diff(log, b).subs(b, beta) - 2 * beta / sympy.diff(beta, nu) ** 2
+        residuals |= {f"{name}: gamma": sympy.simplify(by_gamma), f"{name}: F'": sympy.simplify(by_beta)}
+    return Derivation(closed={name: quantity for name, (_, quantity) in laws.items()}, residuals=residuals)
 
 
 def softplus_integral() -> Derivation:

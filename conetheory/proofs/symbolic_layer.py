@@ -10,7 +10,7 @@ from typing import Any
 from conetheory.proofs._sympy import sympy
 from conetheory.proofs.symbolic_moments import Derivation
 
-__all__ = ["gap_flow", "he_initialisation", "mgf_sectors", "mismatched_pairs", "preactivation_correlation"]
+__all__ = ["he_initialisation", "mgf_sectors", "mismatched_pairs", "preactivation_correlation"]
 
 Expr = Any  # a SymPy expression
 
@@ -164,40 +164,3 @@ def mismatched_pairs(n: int = 3) -> Derivation:
             "even": kappa.subs(b, -b) - kappa,
         },
     )
-
-
-def gap_flow() -> Derivation:
-    r"""Derive what gradient flow on the parallel-modality loss :math:`l(\beta(\nu)(1-\gamma^2))` conserves.
-
-    :math:`\dot\nu = -\partial_\nu L`, :math:`\dot\gamma = -\partial_\gamma L` for an unknown function l: the features
-    enter through it alone. For :math:`\beta = e^\nu` it is :math:`\beta^2\gamma e^{-\gamma^2/2}`, for :math:`e^{\nu/s}`
-    :math:`\beta^{2s^2}\gamma e^{-\gamma^2/2}`, for :math:`\beta = \nu` :math:`\gamma e^{\beta^2-\gamma^2/2}`.
-
-    Examples
-    --------
-    >>> sorted(set(gap_flow().residuals.values()))
-    [0]
-    """
-    nu, gamma, s = sympy.symbols("nu gamma s", positive=True)
-    slope = sympy.Symbol("slope", real=True)  # l'(a), a = beta (1 - gamma²): the chain rule is all that is used
-
-    def flow(beta: Expr) -> tuple[Expr, Expr]:
-        a = beta * (1 - gamma**2)
-        return -slope * sympy.diff(a, nu), -slope * sympy.diff(a, gamma)
-
-    conserved = {
-        "exp(nu)": (sympy.exp(nu), lambda beta: beta**2 * gamma * sympy.exp(-(gamma**2) / 2)),
-        "exp(nu/s)": (sympy.exp(nu / s), lambda beta: beta ** (2 * s**2) * gamma * sympy.exp(-(gamma**2) / 2)),
-        "nu": (nu, lambda beta: gamma * sympy.exp(beta**2 - gamma**2 / 2)),
-    }
-    residuals = {}
-    for name, (beta, quantity) in conserved.items():
-        speed_nu, speed_gamma = flow(beta)
-        value = sympy.log(quantity(beta))
-        rate = sympy.diff(value, nu) * speed_nu + sympy.diff(value, gamma) * speed_gamma
-        residuals[name] = sympy.simplify(sympy.expand(sympy.expand_log(rate, force=True)))
-        paper_nu = sympy.diff(beta, nu) ** 2 * (1 - gamma**2) * -slope
-        residuals[f"{name}: the flow of beta"] = sympy.simplify(sympy.diff(beta, nu) * speed_nu - paper_nu)
-        residuals[f"{name}: the flow of gamma"] = sympy.simplify(speed_gamma - -2 * beta * gamma * -slope)
-    beta = sympy.Symbol("beta", positive=True)
-    return Derivation(closed={name: quantity(beta) for name, (_, quantity) in conserved.items()}, residuals=residuals)

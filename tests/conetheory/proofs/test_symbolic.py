@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from scipy.integrate import solve_ivp
 from scipy.special import erf
 
 sympy = pytest.importorskip("sympy")
@@ -160,24 +159,6 @@ def test_one_layer_of_he_initialisation_has_the_expansion():
     theta = 0.02
     after = np.arccos(layer_map("relu", 1.0, np.cos(theta), sigma_w2=2.0).rho)
     assert abs(after - (theta + float(closed["c_2"]) * theta**2 + float(closed["c_3"]) * theta**3)) < theta**4
-
-
-@pytest.mark.parametrize(("beta0", "gamma0"), [(14.3, 0.6), (5.0, 0.1)])
-def test_the_gap_flow_conserves_its_quantity(beta0, gamma0):
-    """A solver of order 8 on the flow of a loss with a finite minimiser, which moves beta and gamma a good way."""
-    quantity = sympy.lambdify(
-        sympy.symbols("beta gamma", positive=True), derived("symbolic_layer.gap_flow").closed["exp(nu)"]
-    )
-
-    def speed(_, state):
-        nu, gamma = state
-        slope = np.tanh(np.exp(nu) * (1 - gamma**2) - 9.0)  # l'(a), l = ln cosh(a - 9)
-        return [-slope * np.exp(nu) * (1 - gamma**2), 2 * slope * np.exp(nu) * gamma]
-
-    found = solve_ivp(speed, (0, 2), [np.log(beta0), gamma0], method="DOP853", rtol=1e-12, atol=1e-14)
-    nu, gamma = found.y[:, -1]
-    assert abs(gamma - gamma0) > 1e-3
-    assert_allclose(quantity(np.exp(nu), gamma), quantity(beta0, gamma0), rtol=1e-10)
 
 
 def test_bad_powers_are_rejected():
