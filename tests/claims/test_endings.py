@@ -83,7 +83,7 @@ def test_workers_end_with_their_parent(how, tmp_path):
     workers = descendants(parent.pid)
     assert len(workers) >= 2
     parent.send_signal(how)
-    parent.communicate(timeout=60)
+    parent.communicate(timeout=200)
     deadline = time.monotonic() + 30
     while any(alive(pid) for pid in workers) and time.monotonic() < deadline:
         time.sleep(0.2)

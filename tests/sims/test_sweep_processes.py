@@ -50,7 +50,7 @@ def children(pid):
     return found
 
 
-def wait_until(condition, seconds=60.0):
+def wait_until(condition, seconds=200.0):  # a machine may be busy
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline
