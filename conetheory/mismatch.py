@@ -18,14 +18,15 @@ References
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy.optimize import root_scalar
 
-from ._arrays import as_array, as_count, as_positive, unit_rows
+from ._arrays import as_array, as_count
+from ._pairing import paired_rows, same_shape
+from ._scalars import number, positive_number
 from .errors import ConvergenceError
 
 __all__ = [
@@ -91,7 +92,7 @@ def circle_points(n: int, spacing_deg: float, first_deg: float = 0.0) -> Float[n
            [-1.,  0.]])
     """
     n = as_count("n", n)
-    angles = np.deg2rad(_number("first_deg", first_deg) + _number("spacing_deg", spacing_deg) * np.arange(n))
+    angles = np.deg2rad(number("first_deg", first_deg) + number("spacing_deg", spacing_deg) * np.arange(n))
     return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
@@ -245,7 +246,7 @@ def minimising_angles_deg(scale: float, temperature: float) -> tuple[float, ...]
     """
     if not scale >= 0:
         raise ValueError(f"`scale` must be at least 0, got {scale}.")
-    cosine = float(scale) * _temperature(temperature)
+    cosine = float(scale) * positive_number("temperature", temperature)
     if cosine >= 1:
         return (0.0,)
     angle = float(np.rad2deg(np.arccos(cosine)))
@@ -273,7 +274,7 @@ def barrier_height(images: ArrayLike, texts: ArrayLike, pairing: ArrayLike, temp
     >>> round(barrier_height(points, points, PAIRING_SWAPPED, 1 / 50), 6)
     0.273933
     """
-    logit_scale = 1 / _temperature(temperature)
+    logit_scale = 1 / positive_number("temperature", temperature)
     critical = critical_scale(images, texts, pairing)
     if logit_scale <= critical.scale:
         return 0.0
@@ -305,7 +306,7 @@ def gap_at(images: ArrayLike, texts: ArrayLike, dtheta_deg: ArrayLike) -> Float[
     >>> gap_at(points, points, [0, 30, 90]).round(6)
     array([0.      , 0.512251, 1.300348])
     """
-    x, y = _same_shape(images, texts)
+    x, y = same_shape(images, texts)
     half = np.deg2rad(as_array("dtheta_deg", dtheta_deg)) / 2
     mean = np.mean(y, axis=0)
     along = np.mean(x, axis=0) - mean + 2 * np.sin(half)[..., None] ** 2 * mean  # 1 - cos = 2 sin^2(half): exact near 0
@@ -318,8 +319,7 @@ def _margins(images: ArrayLike, texts: ArrayLike, pairing: ArrayLike) -> Float[n
     A cosine less 1 is minus half a squared distance. Taken from the common centroid, distances of points that lie close
     together do not cancel, and the rounding shrinks with the radius of the set.
     """
-    x, y = _same_shape(images, texts)
-    y = y[_as_pairing(pairing, len(y))]
+    x, y = paired_rows(images, texts, pairing)
     centroid = (np.mean(x, axis=0) + np.mean(y, axis=0)) / 2
     x, y = x - centroid, y - centroid
     x_sq, y_sq = np.sum(x * x, axis=1), np.sum(y * y, axis=1)
@@ -361,30 +361,3 @@ def _map_kappa(
 ) -> np.ndarray | np.float64:
     """Apply `profile` to one `kappa` after the other: all at once would hold (..., 2n, n) numbers."""
     return np.vectorize(partial(profile, margins), otypes=[np.float64])(as_array("kappa", kappa))[()]
-
-
-def _same_shape(images: ArrayLike, texts: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    x, y = unit_rows("images", images, minimum=2), unit_rows("texts", texts, minimum=2)
-    if x.shape != y.shape:
-        raise ValueError(f"`texts` must have the shape of `images`, {x.shape}, got {y.shape}.")
-    return x, y
-
-
-def _as_pairing(pairing: ArrayLike, n: int) -> Int[np.ndarray, " n"]:
-    array = np.asarray(pairing)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"`pairing` must hold integers, got dtype {array.dtype}.")
-    if array.shape != (n,) or not np.array_equal(np.sort(array), np.arange(n)):
-        raise ValueError(f"`pairing` must be a permutation of 0..{n - 1}, got {np.array2string(array, threshold=6)}.")
-    return array
-
-
-def _number(name: str, value: Any) -> float:
-    array = as_array(name, value)
-    if array.ndim:
-        raise ValueError(f"`{name}` must be one number, got shape {array.shape}.")
-    return float(array)
-
-
-def _temperature(value: Any) -> float:
-    return float(as_positive("temperature", _number("temperature", value)))

@@ -1,4 +1,4 @@
-"""Compiled loops over pairs of points in space. Private: inputs are already validated."""
+"""Compiled loops over square arrays of cosines, queries by keys. Private: inputs are already validated."""
 
 import numpy as np
 from numba import njit
@@ -7,81 +7,73 @@ __all__ = ["directed_loss_curves", "mean_distances", "slope_curve"]
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def _inner_product(a, b):
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-
-
-@njit(nogil=True, error_model="numpy", cache=True)
-def _nearest(query, keys):
-    """Return the index of the key of largest inner product."""
+def _nearest(cosines):
+    """Return the index of the largest entry."""
     best = 0
-    for j in range(1, keys.shape[0]):
-        if _inner_product(query, keys[j]) > _inner_product(query, keys[best]):
+    for j in range(1, cosines.shape[0]):
+        if cosines[j] > cosines[best]:
             best = j
     return best
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def _cross_entropy(queries, keys, scale):
-    """Return the mean over queries of the cross-entropy to the key of the same index."""
-    n = queries.shape[0]
+def _cross_entropy(cosines, scale):
+    """Return the mean over rows of the cross-entropy to the column of the same index."""
+    n = cosines.shape[0]
     total = 0.0
     for i in range(n):
-        best = _nearest(queries[i], keys)
-        peak = scale * _inner_product(queries[i], keys[best])
+        best = _nearest(cosines[i])
+        peak = cosines[i, best]
         others = 0.0
         for j in range(n):
             if j != best:
-                others += np.exp(scale * _inner_product(queries[i], keys[j]) - peak)
-        total += peak - scale * _inner_product(queries[i], keys[i]) + np.log1p(others)
+                others += np.exp(scale * (cosines[i, j] - peak))
+        total += scale * (peak - cosines[i, i]) + np.log1p(others)
     return total / n
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def _cross_entropy_slope(queries, keys, query_velocities, key_velocities, scale):
-    """Return the rate of change of `_cross_entropy` when the points move with the given velocities."""
-    n = queries.shape[0]
+def _cross_entropy_slope(cosines, rates, scale):
+    """Return the rate of change of `_cross_entropy` when the cosines change at the given rates."""
+    n = cosines.shape[0]
     total = 0.0
     for i in range(n):
-        peak = scale * _inner_product(queries[i], keys[_nearest(queries[i], keys)])
-        own = _inner_product(queries[i], key_velocities[i]) + _inner_product(query_velocities[i], keys[i])
+        peak = cosines[i, _nearest(cosines[i])]
         mass = 0.0
         moment = 0.0
         for j in range(n):
-            weight = np.exp(scale * _inner_product(queries[i], keys[j]) - peak)
-            rate = _inner_product(queries[i], key_velocities[j]) + _inner_product(query_velocities[i], keys[j])
+            weight = np.exp(scale * (cosines[i, j] - peak))
             mass += weight
-            moment += weight * (rate - own)
+            moment += weight * (rates[i, j] - rates[i, i])
         total += scale * moment / mass
     return total / n
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def directed_loss_curves(images, texts, scales, out):
-    """Fill ``out[0, s, t]`` (image to text) and ``out[1, s, t]`` (text to image) for the texts of every step t."""
-    for s in range(scales.shape[0]):
-        for t in range(texts.shape[0]):
-            out[0, s, t] = _cross_entropy(images, texts[t], scales[s])
-            out[1, s, t] = _cross_entropy(texts[t], images, scales[s])
+def directed_loss_curves(cosines, scales, out):
+    """Fill ``out[0, s, t]`` (images to texts) and ``out[1, s, t]`` (texts to images) at every step t."""
+    for t in range(cosines.shape[0]):
+        for s in range(scales.shape[0]):
+            out[0, s, t] = _cross_entropy(cosines[t], scales[s])
+            out[1, s, t] = _cross_entropy(cosines[t].T, scales[s])
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def slope_curve(images, texts, velocities, scale, out):
-    """Fill ``out[t]`` with the slope of the mean of both directions; the images rest, the texts have `velocities`."""
-    rest = np.zeros_like(images)
-    for t in range(texts.shape[0]):
-        forward = _cross_entropy_slope(images, texts[t], rest, velocities[t], scale)
-        backward = _cross_entropy_slope(texts[t], images, velocities[t], rest, scale)
+def slope_curve(cosines, rates, scale, out):
+    """Fill ``out[t]`` with the slope of the mean of both directions at step t."""
+    for t in range(cosines.shape[0]):
+        forward = _cross_entropy_slope(cosines[t], rates[t], scale)
+        backward = _cross_entropy_slope(cosines[t].T, rates[t].T, scale)
         out[t] = (forward + backward) / 2
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def mean_distances(images, texts, out):
     """Fill ``out[t]`` with the distance between the mean image and the mean text of step t."""
-    n = images.shape[0]
+    n, d = images.shape
     for t in range(texts.shape[0]):
         square = 0.0
-        for k in range(3):
+        for k in range(d):
             difference = 0.0
             for i in range(n):
                 difference += images[i, k] - texts[t, i, k]

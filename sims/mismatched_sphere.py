@@ -3,46 +3,28 @@
 The simulation of Liang et al., "Mind the Gap" (NeurIPS 2022, arXiv:2203.02053), Sec. 4.3, App. A.1 and Fig. 3(e-g):
 image i lies on the equator at its azimuth, text i at its own azimuth, and all texts move along their meridians by
 `dtheta_deg`. The six pairs have azimuths -20, 0, ..., 80 degrees; mismatched, texts 0 and 1 are at 0 and -20.
-Nothing here uses the closed form of `conetheory.mismatch`: this is the independent measurement of it.
+A special case of `sims.displaced_pairs`: nothing uses the closed form of `conetheory.mismatch`.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import root_scalar
 
-from conetheory._arrays import as_array, as_count, as_positive
+from conetheory._arrays import as_array
 
-from ._sphere_kernels import directed_loss_curves, mean_distances, slope_curve
+from ._sphere_kernels import mean_distances
+from .displaced_pairs import DirectionalLandscape, DisplacementPath, displaced_landscape, minimise_displacement
 
 __all__ = [
-    "DirectionalLandscape",
     "LandscapeMinimum",
     "directional_landscape",
     "gap_curve",
     "landscape",
+    "meridians",
     "minimise_landscape",
     "sphere_points",
 ]
-
-_ROUNDING = 1e-12  # of a loss per unit of scale: losses that differ by less are equal
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class DirectionalLandscape:
-    """Both cross-entropies over scales and displacements, in nats.
-
-    Attributes
-    ----------
-    image_to_text, text_to_image : ndarray, shape (n_scales, n_steps)
-        Mean cross-entropy of each image over the texts, and of each text over the images.
-    """
-
-    image_to_text: np.ndarray
-    text_to_image: np.ndarray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +91,7 @@ def directional_landscape(
         Two arrays of shape (n_scales, n_steps). They agree where both sets of azimuths are the same.
     """
     images, azimuths = _equator(azimuth_images_deg, azimuth_texts_deg)
-    steps = _vector("dtheta_deg", dtheta_deg)
-    scales = as_positive("scales", _vector("scales", scales))
-    out = np.empty((2, len(scales), len(steps)))
-    directed_loss_curves(images, _texts(azimuths, steps), scales, out)
-    return DirectionalLandscape(image_to_text=out[0], text_to_image=out[1])
+    return displaced_landscape(images, _texts(azimuths, _vector("dtheta_deg", dtheta_deg)), scales)
 
 
 def landscape(
@@ -133,8 +111,7 @@ def landscape(
     array([[0.886648, 0.817523, 1.791759],
            [2.014244, 1.083448, 1.791759]])
     """
-    curves = directional_landscape(azimuth_images_deg, azimuth_texts_deg, dtheta_deg, scales)
-    return (curves.image_to_text + curves.text_to_image) / 2
+    return directional_landscape(azimuth_images_deg, azimuth_texts_deg, dtheta_deg, scales).symmetric
 
 
 def gap_curve(azimuth_images_deg: ArrayLike, azimuth_texts_deg: ArrayLike, dtheta_deg: ArrayLike) -> np.ndarray:
@@ -196,50 +173,24 @@ def minimise_landscape(
     ([-64.89258, 64.89258], 0.273933)
     """
     images, azimuths = _equator(azimuth_images_deg, azimuth_texts_deg)
-    scale = float(as_positive("scale", _number("scale", scale)))
-    grid = np.linspace(-90.0, 90.0, as_count("n_cells", n_cells) + 1)
-    slopes = _slopes(images, azimuths, grid, scale)
-    if np.all(np.abs(slopes) <= _ROUNDING * (1 + scale)):
-        raise ValueError(f"`azimuth_texts_deg` makes the loss constant, got {azimuth_texts_deg}.")
-    candidates = [-90.0] if slopes[0] >= 0 else []
-    steps = np.flatnonzero(slopes)  # a slope of 0 is a root on the grid, or has underflowed around one
-    for left, right in pairwise(steps):
-        if slopes[left] < 0 < slopes[right]:
-            candidates.append(_refine(images, azimuths, scale, (grid[left], grid[right])))
-    candidates += [90.0] if slopes[-1] <= 0 else []
-    losses = _losses(images, azimuths, np.array([0.0, *candidates]), scale)
-    least = float(np.min(losses))
-    equal = losses[1:] <= least + _ROUNDING * (1 + scale)
-    minimisers = tuple(float(angle) for angle in np.array(candidates)[equal])
-    return LandscapeMinimum(minimisers_deg=minimisers, loss=least, barrier=float(losses[0]) - least)
+    found = minimise_displacement(images, meridians(azimuths), scale, n_cells=n_cells)
+    return LandscapeMinimum(
+        minimisers_deg=tuple(float(np.rad2deg(t)) for t in found.minimisers), loss=found.loss, barrier=found.barrier
+    )
 
 
-def _refine(images: np.ndarray, azimuths: np.ndarray, scale: float, bracket: tuple[float, float]) -> float:
-    """Return the root of the slope in `bracket`, in degrees."""
-
-    def slope(angle: float) -> float:
-        return float(_slopes(images, azimuths, np.array([angle]), scale)[0])
-
-    return root_scalar(slope, bracket=bracket, xtol=1e-13).root
+def meridians(azimuth_deg: ArrayLike) -> DisplacementPath:
+    """Texts of the given azimuths, shape (n,), that move along their meridians: t is their displacement in radians."""
+    azimuths = _vector("azimuth_deg", azimuth_deg)
+    return DisplacementPath(
+        at=lambda t: _texts(azimuths, np.rad2deg(t)),
+        velocity=lambda t: _texts(azimuths, np.rad2deg(t) + 90),  # the meridian a right angle on
+    )
 
 
 def _texts(azimuths: np.ndarray, dtheta_deg: np.ndarray) -> np.ndarray:
     """Return the texts of every step, shape (n_steps, n, 3)."""
     return sphere_points(azimuths, 90 + dtheta_deg[:, None])
-
-
-def _losses(images: np.ndarray, azimuths: np.ndarray, dtheta_deg: np.ndarray, scale: float) -> np.ndarray:
-    out = np.empty((2, 1, len(dtheta_deg)))
-    directed_loss_curves(images, _texts(azimuths, dtheta_deg), np.array([scale]), out)
-    return np.mean(out[:, 0], axis=0)
-
-
-def _slopes(images: np.ndarray, azimuths: np.ndarray, dtheta_deg: np.ndarray, scale: float) -> np.ndarray:
-    """Return the derivative of the symmetric loss by the displacement in radians, shape (n_steps,)."""
-    out = np.empty(len(dtheta_deg))
-    velocities = _texts(azimuths, dtheta_deg + 90)  # the derivative of a meridian is the meridian a right angle on
-    slope_curve(images, _texts(azimuths, dtheta_deg), velocities, scale, out)
-    return out
 
 
 def _equator(azimuth_images_deg: ArrayLike, azimuth_texts_deg: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -257,11 +208,4 @@ def _vector(name: str, value: ArrayLike) -> np.ndarray:
     array = as_array(name, value)
     if array.ndim != 1:
         raise ValueError(f"`{name}` must be one-dimensional, got shape {array.shape}.")
-    return array
-
-
-def _number(name: str, value: Any) -> np.ndarray:
-    array = as_array(name, value)
-    if array.ndim:
-        raise ValueError(f"`{name}` must be one number, got shape {array.shape}.")
     return array
