@@ -14,7 +14,10 @@ from benchmarks.replay import REPLAYED, replay_row
 from claims.bench.job import Job, Route, Row, measure
 from claims.bench.landscapes import TEMPERATURES, naive_landscape
 from claims.bench.layers import plain
+from conetheory.shift import critical_temperature
 from sims.mismatched_sphere import directional_landscape, sphere_points
+from sims.shift_bootstrap import bootstrap_critical_temperature
+from sims.shift_clouds import sample_parallel_clouds
 from sims.shift_landscape import shift_landscape
 
 GENERIC = 1 / np.array([1.3, 11.0, 23.0, 37.0, 53.0, 97.0])
@@ -112,6 +115,29 @@ def sphere_routes() -> dict[str, Route]:
     return {"ours": Route(call=ours, accuracy=accuracy), "naive": Route(call=naive, accuracy=accuracy)}
 
 
+def bootstrap_routes() -> dict[str, Route]:
+    """Return ours, and the root of the closed-form slope of resampled rows, one replicate over one order at a time."""
+    clouds = sample_parallel_clouds(16, 0.5, 0.4, 250, rng=0)
+    x, y, replicates = clouds.x, clouds.y, 64
+    exact = critical_temperature(x, y, batch=None)
+
+    def ours() -> float:
+        return float(
+            np.mean(bootstrap_critical_temperature(x, y, n_bootstrap=replicates, n_orders=1, rng=0).replicates)
+        )
+
+    def naive() -> float:
+        places = np.random.default_rng(0).integers(len(x), size=len(x))
+        return critical_temperature(x[places], y[places])
+
+    error = abs(bootstrap_critical_temperature(x, y, batch=None, n_bootstrap=1, rng=0).value - exact)
+    accuracy = {"error": error, "error_of": "temperature of the given pairs in one batch, against float64"}
+    return {
+        "ours": Route(call=ours, work=replicates, accuracy=lambda _: accuracy),
+        "naive": Route(call=naive, accuracy=lambda _: {"error": 0.0, "error_of": "float64 itself"}),
+    }
+
+
 METHODS = ("ours", "plain", "naive", "peer-torch")
 JOBS = {
     job.name: job
@@ -127,6 +153,12 @@ JOBS = {
             unit="cosine and shift",
             methods=METHODS,
             routes=lambda: shift_routes(4992, 4992, 1536, np.linspace(-0.5, 1.5, 48), TEMPERATURES),
+        ),
+        Job(
+            name="bootstrap of the critical temperature, 500 pairs in batches of 50",
+            unit="replicate",
+            methods=("ours", "naive"),
+            routes=bootstrap_routes,
         ),
         Job(name="sphere landscape, six pairs", unit="landscape", methods=("ours", "naive"), routes=sphere_routes),
     )

@@ -1,13 +1,14 @@
 """``conetheory gap`` and ``conetheory shift``: a look at anyone's embeddings."""
 
 import json
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from claims import SCHEMA
-from claims.cli_options import Json, Seed, Temperatures, count_from, temperatures
+from claims.cli_options import Json, Seed, Temperatures, count_from
 
 __all__ = ["gap", "shift"]
 
@@ -18,6 +19,7 @@ Files = Annotated[
         "folder, or two files."
     ),
 ]
+_FEWEST = 400  # resamples of a 95 % interval
 Keys = Annotated[str | None, typer.Option(help="Names of the two arrays in the file, as X,Y.")]
 
 
@@ -66,6 +68,22 @@ def gap(
         typer.echo(f"{name:24} {shown:24} {definition}")
 
 
+def _resamples(text: str | int) -> int:
+    """Return a number of resamples: none, or so many that a 95 % interval has ten beyond either end."""
+    number = count_from(0)(text)
+    if 0 < number < _FEWEST:
+        raise typer.BadParameter(f"{number} is neither 0 nor at least {_FEWEST}.")
+    return number
+
+
+def _batch_size(batch: str, n: int) -> int:
+    if batch == "full":
+        return n
+    if not (batch.isdecimal() and 0 < int(batch) <= n):
+        raise ValueError(f"`--batch` must be a whole number up to {n}, the number of pairs, or full, got {batch!r}.")
+    return int(batch)
+
+
 def shift(
     files: Files,
     temperature: Temperatures = [0.01],  # noqa: B006 (typer copies it)
@@ -73,42 +91,46 @@ def shift(
     batch: Annotated[str, typer.Option(help="Pairs a batch, consecutive in the order of the file; or full.")] = "50",
     direction: Annotated[str, typer.Option(help="symmetric, x-to-y or y-to-x.")] = "symmetric",
     points: Annotated[int, typer.Option(parser=count_from(2), help="Values of λ on [-1, 2].")] = 301,
+    best_temperature: Annotated[
+        bool, typer.Option("--best-temperature", help="Also the best temperature at each λ, and the loss there.")
+    ] = False,
+    centring: Annotated[
+        bool, typer.Option("--centring", help="Also each modality less its mean: gap, retrieval, loss.")
+    ] = False,
+    bootstrap: Annotated[
+        int,
+        typer.Option(
+            parser=_resamples,
+            help="Resamples behind a 95 % interval of the temperature from which on closing the gap pays; 0 for none.",
+        ),
+    ] = 0,
+    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Move the two clouds together along the gap, x − λΔ and y + λΔ, and see what the contrastive loss says; one
-    object a temperature.
+    """Move the two clouds together along the gap, x − λΔ and y + λΔ, and see what the contrastive loss says.
+
+    One object a temperature; then one for each of --best-temperature, --centring and --bootstrap.
     """
     import numpy as np
 
-    from conetheory.shift import minimise_shift, shift_landscape
+    from claims import shift_report as report
+    from conetheory._arrays import as_choice
+    from conetheory.contrastive import DIRECTIONS
 
-    values = temperatures(temperature)
-    if batch != "full" and not batch.isdecimal():
-        raise ValueError(f"`--batch` must be a whole number or full, got {batch!r}.")
+    for value in temperature:
+        if not 1 / 300 <= value < float("inf"):
+            raise ValueError(f"`--temperature` must be at least 1/300 and finite, got {value}.")
+    as_choice("--direction", direction, DIRECTIONS)
     pairs = _pairs(files, keys)
-    size = pairs.n if batch == "full" else int(batch)
+    options = {"batch": _batch_size(batch, pairs.n), "direction": direction}
     x, y = np.asarray(pairs.x, dtype=np.float64), np.asarray(pairs.y, dtype=np.float64)
     lambdas = np.linspace(-1, 2, points)
-    landscape = shift_landscape(x, y, lambdas, values, batch=size, direction=direction)
-    for tau, loss in zip(values, landscape.loss, strict=True):
-        best = minimise_shift(x, y, tau, batch=size, direction=direction, bounds=(-1.0, 2.0))
-        found = {
-            "schema": SCHEMA,
-            "temperature": tau,
-            "batch": size,
-            "direction": direction,
-            "lambda": lambdas.tolist(),
-            "gap": landscape.gap.tolist(),
-            "loss": loss.tolist(),
-            "argmin_lambda": best.lam,
-            "argmin_gap": best.gap,
-            "at_bound": best.at_bound,
-            "min_loss": best.loss,
-        }
-        if as_json:
-            typer.echo(json.dumps(found))
-        else:
-            where = ", the end of the range" if best.at_bound else ""
-            typer.echo(
-                f"τ = {tau:g}: loss {best.loss:.6f} least at λ = {best.lam:.5f}{where}, where the gap is {best.gap:.6f}"
-            )
+    reports = [report.landscape_reports(x, y, temperature, lambdas, **options)]
+    if best_temperature:
+        reports.append(report.best_temperature_reports(x, y, lambdas, **options))
+    if centring:
+        reports.append(report.centring_reports(x, y, temperature, **options))
+    if bootstrap:
+        reports.append(report.critical_reports(x, y, **options, n_bootstrap=bootstrap, seed=seed))
+    for found in chain.from_iterable(reports):
+        typer.echo(json.dumps({"schema": SCHEMA, **found}) if as_json else report.sentence(found))

@@ -11,22 +11,27 @@ from ._pairs import unit_pairs
 from .contrastive import DIRECTIONS, batch_slices
 
 __all__ = [
+    "AXES",
+    "MIN_TEMPERATURE",
     "Geometry",
     "as_vector",
     "checked_geometry",
+    "cosine_stacks",
     "interval",
     "lengths",
     "loss",
+    "shifted_lengths",
     "signed_gap",
     "slope",
     "temperature_axis",
+    "weights",
 ]
 
-_MIN_TEMPERATURE = 1 / 300  # below it exp(1/temperature) may overflow
+MIN_TEMPERATURE = 1 / 300  # below it exp(1/temperature) may overflow
 _NO_GAP = 1e-12  # a shorter gap vector is rounding
 _LOST_ROW = 1e-10  # least squared length of a shifted row: below it rounding turns the row
 _BLOCK = 2**16  # entries of a stack of cosine matrices: 0.5 MB, in cache
-_AXES = {"x-to-y": (-1,), "y-to-x": (-2,), "symmetric": (-1, -2)}  # the candidates a softmax runs over
+AXES = {"x-to-y": (-1,), "y-to-x": (-2,), "symmetric": (-1, -2)}  # the candidates a softmax runs over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,7 +59,7 @@ def as_vector(name: str, value: ArrayLike) -> np.ndarray:
 def temperature_axis(name: str, value: ArrayLike) -> np.ndarray:
     """Return `value` as a vector of temperatures in the range of the exponentials."""
     array = as_vector(name, value)
-    if not np.all(array >= _MIN_TEMPERATURE):
+    if not np.all(array >= MIN_TEMPERATURE):
         raise ValueError(f"`{name}` must be at least 1/300, got {array.min():.6g}.")
     return array
 
@@ -88,19 +93,23 @@ def checked_geometry(x: ArrayLike, y: ArrayLike, batch: int | None, direction: s
     )
 
 
+def shifted_lengths(name: str, products: np.ndarray, lambdas: np.ndarray, norm2: float) -> np.ndarray:
+    """Return the lengths of unit rows less λΔ, whose products with Δ are `products`, shape (L, n); one at the origin is
+    an error.
+    """
+    lam = lambdas[:, None]
+    square = 1 - 2 * lam * products + lam**2 * norm2
+    lost = np.argwhere(square <= _LOST_ROW)
+    if lost.size:
+        shift, row = lost[0]
+        raise ValueError(f"`{name}` has a row shifted onto the origin: row {row} at lambda {lambdas[shift]:.6g}.")
+    return np.sqrt(square)
+
+
 def lengths(geometry: Geometry, lambdas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return a_i and b_j, shape (L, n) each; a row shifted onto the origin is an error."""
-    lam = lambdas[:, None]
-    squares = {
-        "x": 1 - 2 * lam * geometry.p + lam**2 * geometry.norm2,
-        "y": 1 + 2 * lam * geometry.q + lam**2 * geometry.norm2,
-    }
-    for name, square in squares.items():
-        lost = np.argwhere(square <= _LOST_ROW)
-        if lost.size:
-            shift, row = lost[0]
-            raise ValueError(f"`{name}` has a row shifted onto the origin: row {row} at lambda {lambdas[shift]:.6g}.")
-    return np.sqrt(squares["x"]), np.sqrt(squares["y"])
+    a = shifted_lengths("x", geometry.p, lambdas, geometry.norm2)
+    return a, shifted_lengths("y", -geometry.q, lambdas, geometry.norm2)
 
 
 def signed_gap(geometry: Geometry, lambdas: np.ndarray) -> np.ndarray:
@@ -112,7 +121,7 @@ def signed_gap(geometry: Geometry, lambdas: np.ndarray) -> np.ndarray:
     return np.copysign(np.linalg.norm(gaps, axis=1), gaps @ geometry.delta)
 
 
-def _cosines(geometry: Geometry, lambdas: np.ndarray) -> Iterator[tuple[slice, slice, np.ndarray]]:
+def cosine_stacks(geometry: Geometry, lambdas: np.ndarray) -> Iterator[tuple[slice, slice, np.ndarray]]:
     """Yield (rows of a batch, chunk of the shifts, cosines (l, b, b)), about `_BLOCK` entries at a time."""
     a, b = lengths(geometry, lambdas)
     for rows, product in zip(geometry.batches, geometry.products, strict=True):
@@ -134,21 +143,25 @@ def _turns(geometry: Geometry, rows: slice, lambdas: np.ndarray, cosines: np.nda
     return (p - q - 2 * lam * norm2) / np.sqrt(a2 * b2) - cosines * ((lam * norm2 - p) / a2 + (lam * norm2 + q) / b2)
 
 
-def _weights(cosines: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return e^(c_ij/τ) with a zero diagonal, and e^(−c_ii/τ); no overflow as 1/τ ≤ 300. Both directions share them."""
-    others = np.exp(cosines / temperature)
+def weights(cosines: np.ndarray, temperature: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return e^(c_ij/τ) with a zero diagonal, and e^(−c_ii/τ); no overflow as 1/τ ≤ 300. Both directions share them.
+
+    One temperature, or one for each matrix of the stack, shape (l,).
+    """
+    temperature = np.asarray(temperature)
+    others = np.exp(cosines / temperature[..., None, None])
     diagonal = np.arange(cosines.shape[-1])
     others[:, diagonal, diagonal] = 0.0
-    return others, np.exp(-cosines[:, diagonal, diagonal] / temperature)
+    return others, np.exp(-cosines[:, diagonal, diagonal] / temperature[..., None])
 
 
 def loss(geometry: Geometry, lambdas: np.ndarray, temperatures: np.ndarray, direction: str) -> np.ndarray:
     """Return the CLIP loss, shape (T, L): the mean over pairs of ln(1 + Σ_{j≠i} e^((c_ij − c_ii)/τ))."""
     total = np.zeros((len(temperatures), len(lambdas)))
-    axes = _AXES[direction]
-    for _, chunk, cosines in _cosines(geometry, lambdas):
+    axes = AXES[direction]
+    for _, chunk, cosines in cosine_stacks(geometry, lambdas):
         for row, temperature in zip(total, temperatures, strict=True):
-            others, own = _weights(cosines, temperature)
+            others, own = weights(cosines, temperature)
             for axis in axes:
                 row[chunk] += np.sum(np.log1p(others.sum(axis=axis) * own), axis=-1)
     return total / (len(axes) * len(geometry.x))
@@ -157,12 +170,12 @@ def loss(geometry: Geometry, lambdas: np.ndarray, temperatures: np.ndarray, dire
 def slope(geometry: Geometry, lambdas: np.ndarray, temperatures: np.ndarray, direction: str) -> np.ndarray:
     """Return dL/dλ, shape (T, L): the softmax average over j ≠ i of (c'_ij − c'_ii)/τ, summed as in `loss`."""
     total = np.zeros((len(temperatures), len(lambdas)))
-    axes = _AXES[direction]
-    for rows, chunk, cosines in _cosines(geometry, lambdas):
+    axes = AXES[direction]
+    for rows, chunk, cosines in cosine_stacks(geometry, lambdas):
         turns = _turns(geometry, rows, lambdas[chunk], cosines)
         own_turn = np.diagonal(turns, axis1=-2, axis2=-1)
         for row, temperature in zip(total, temperatures, strict=True):
-            others, own = _weights(cosines, temperature)
+            others, own = weights(cosines, temperature)
             moved = others * turns
             for axis in axes:
                 mass = others.sum(axis=axis)

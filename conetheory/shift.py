@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike
 
 from . import _shift_geometry as _algebra
 from ._arrays import as_array, as_positive, unit_rows
+from ._scalars import number
 from ._shift_geometry import as_vector, checked_geometry, temperature_axis
 from .shift_minimum import ShiftMinimum, critical_temperature, local_minima, minimise_shift
 
@@ -39,6 +40,7 @@ __all__ = [
     "minimise_shift",
     "shift_landscape",
     "shift_pairs",
+    "shift_separately",
     "shift_slope",
 ]
 
@@ -132,11 +134,47 @@ def shift_pairs(x: ArrayLike, y: ArrayLike, lam: float) -> ShiftedPairs:
     >>> shift_pairs([[1.0, 0.0]], [[0.0, 1.0]], 0.5).x.round(6)
     array([[0.707107, 0.707107]])
     """
+    lam = number("lam", lam)
+    return shift_separately(x, y, lam, lam)
+
+
+def shift_separately(x: ArrayLike, y: ArrayLike, lam_x: float, lam_y: float) -> ShiftedPairs:
+    r"""Shift each modality by its own λ along the gap vector and normalise: :math:`x_i - \lambda_x\Delta`,
+    :math:`y_i + \lambda_y\Delta`.
+
+    One of them 0 moves the other modality alone, as the image shift of [1]_, App. B.2 does: there
+    :math:`\lambda_x = \delta/\|\Delta\|` and :math:`\lambda_y = 0`, and 1 superposes the means before normalisation.
+
+    Parameters
+    ----------
+    x, y : array_like, shape (n, d)
+        Row i of both is pair i.
+    lam_x, lam_y : float
+        Shifts of the rows of x and of y, towards the other modality.
+
+    Returns
+    -------
+    ShiftedPairs
+        Unit rows.
+
+    Raises
+    ------
+    ValueError
+        If the gap is zero, or a row is shifted onto the origin (to 1e-5).
+
+    Examples
+    --------
+    >>> found = shift_separately([[1.0, 0.0]], [[0.0, 1.0]], 1.0, 0.0)
+    >>> print(found.x, found.y)
+    [[0. 1.]] [[0. 1.]]
+    """
     geometry = checked_geometry(x, y, None, "symmetric")
-    lam = float(as_array("lam", lam))
-    _algebra.lengths(geometry, np.array([lam]))  # refuses a row shifted onto the origin
-    move = lam * geometry.delta
-    return ShiftedPairs(x=unit_rows("x", geometry.x - move), y=unit_rows("y", geometry.y + move))
+    rows = []
+    for name, unit, side, lam in (("x", geometry.x, 1.0, lam_x), ("y", geometry.y, -1.0, lam_y)):
+        lam, delta = number(f"lam_{name}", lam), side * geometry.delta
+        _algebra.shifted_lengths(name, unit @ delta, np.array([lam]), geometry.norm2)  # refuses a row at the origin
+        rows.append(unit_rows(name, unit - lam * delta))
+    return ShiftedPairs(x=rows[0], y=rows[1])
 
 
 def shift_landscape(

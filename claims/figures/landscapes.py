@@ -8,13 +8,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MultipleLocator
 
+from claims.liang.published_landscape import PUBLISHED, PUBLISHED_SCALES, published_lambda
 from conetheory.mismatch import PAIRING_SWAPPED, circle_points, critical_scale, minimising_angles_deg, profile_loss
 
 from .canvas import PALETTE
-from .cells import Cells
+from .cells import Cells, cells_at
 from .claim import log_scale, plot_measured
 
-__all__ = ["minima", "plot_shift", "plot_sphere"]
+__all__ = ["LANDSCAPE_SCALES", "minima", "plot_landscape", "plot_shift", "plot_sphere"]
+
+LANDSCAPE_SCALES = (100, 50, 1)
+"""Inverse temperatures of the panels of Fig. 3(b-d)."""
 
 _SCALES = (1, 5, 35, 50, 100)
 _DIRECTIONS = {"symmetric": "symmetric loss", "x_to_y": "image to text"}
@@ -84,4 +88,28 @@ def plot_shift(verdicts: Iterable[Mapping[str, Any]], *, ax: Axes) -> Axes:
     ax.set_ylabel("gap ‖x̄ − ȳ‖ at the least loss")
     ax.set_title("Real features: a warm loss closes the gap")
     ax.legend(loc="upper left", borderaxespad=0.1)
+    return ax
+
+
+def plot_landscape(verdicts: Iterable[Mapping[str, Any]], *, scale: int, ax: Axes) -> Axes:
+    """Draw a panel of Fig. 3(b-d): the image-to-text loss along the shift at τ = 1/`scale`, one of `LANDSCAPE_SCALES`.
+
+    Triangles: the published run of 5,000 pairs. Line and dots: cells of the verdict ``liang.fig3.landscape.scale<1/τ>``
+    on the 500 published pairs, predicted by theory at ``kernel`` 0 and measured by the kernel at 1; none without it.
+    """
+    losses = PUBLISHED[:, 2 + PUBLISHED_SCALES.index(scale)]
+    ax.plot(published_lambda(), losses, "^", color=PALETTE[2], markersize=3.5, label="published, 5,000 pairs", zorder=1)
+    for cells, at in cells_at(verdicts, f"liang.fig3.landscape.scale{scale}", "lambda", "kernel"):
+        if cells.id == f"liang.fig3.landscape.scale{scale}":
+            theory, kernel = at["kernel"] == 0, at["kernel"] == 1
+            ax.plot(at["lambda"][theory], cells.predicted[theory], color=PALETTE[0], label="theory, 500 pairs")
+            ax.plot(
+                at["lambda"][kernel][::3], cells.measured[kernel][::3], "o", color=PALETTE[1], markersize=3.5,
+                markeredgecolor="white", markeredgewidth=0.5, label="kernel, 500 pairs", zorder=3,
+            )  # fmt: skip
+    ax.axvline(0, color="0.6", linewidth=0.8, linestyle=":")
+    ax.axvline(0.5, color="0.6", linewidth=0.8, linestyle="--")
+    ax.xaxis.set_major_locator(MultipleLocator(1))
+    ax.set_xlabel("shift λ (in gap vectors)")
+    ax.set_title(f"τ = 1/{scale}" if scale > 1 else "τ = 1")
     return ax

@@ -25,7 +25,7 @@ from conetheory.retrieval import recall
 from conetheory.shift import delta_to_lambda, shift_landscape, shift_pairs
 from conetheory.shift_minimum import critical_temperature
 
-__all__ = ["CLAIMS"]
+__all__ = ["CLAIMS", "shared_reading"]
 
 _SECTION = "Sec. 4.2, Fig. 3(b–d), on the published features"
 # Minimisers λ* and gaps of 500 pairs in 10 batches of 50; on a grid of step .01 the symmetric ones are −.01, .08, .19, .27, .39 and .49.
@@ -75,7 +75,7 @@ def _shifted_loss(x: np.ndarray, y: np.ndarray, lam: float, scale: float, direct
     return float(clip_loss(moved.x, moved.y, 1 / scale, direction=direction, batch=50))
 
 
-def _shared(function: Callable[[Features], ArrayLike], error: ArrayLike) -> FromData:
+def shared_reading(function: Callable[[Features], ArrayLike], error: ArrayLike) -> FromData:
     """Return what `function` says of the trained features, as `_clip` does, where claims share what it computes."""
 
     def compute(folder: Path) -> Reading:
@@ -107,7 +107,7 @@ def _minimum_claim(scale: int, direction: str) -> Claim:
         formula=r"\operatorname*{argmin}_{\lambda} L(\lambda; \tau)",
         kind="value",
         predict=lambda: [lam, gap, lam, gap],
-        measure=_shared(_both_routes(scale, direction), error=2e-5),
+        measure=shared_reading(_both_routes(scale, direction), error=2e-5),
         grid=(
             {"lambda": 0.0, "closed_form": 0.0},
             {"gap": 0.0, "closed_form": 0.0},
@@ -199,7 +199,9 @@ CLAIMS = (
         formula=r"\operatorname*{argmin}_{\lambda} L(\lambda; 1/100) = 0",
         kind="value",
         predict=lambda: [0.0, 0.0],
-        measure=_shared(lambda f: [slope_minimum(f, 100, name).lam for name in ("x-to-y", "symmetric")], error=1e-6),
+        measure=shared_reading(
+            lambda f: [slope_minimum(f, 100, name).lam for name in ("x-to-y", "symmetric")], error=1e-6
+        ),
         grid=({"symmetric": 0.0}, {"symmetric": 1.0}),
         resolution=1e-3,
         expected="refuted",
@@ -219,7 +221,7 @@ CLAIMS = (
         kind="qualitative",
         relation="at_least",
         predict=lambda: [0.0] * 10,
-        measure=_shared(
+        measure=shared_reading(
             lambda f: np.concatenate([-np.diff([slope_minimum(f, s, name).gap for s in SCALES]) for name in _MINIMA]),
             error=1e-6,
         ),
@@ -355,7 +357,7 @@ CLAIMS = (
         formula=r"\#\{\lambda : L'(\lambda) = 0 < L''(\lambda)\}",
         kind="qualitative",
         predict=lambda: [2.0, 2.0, 1.0, 1.0, 1.0, 1.0],
-        measure=_shared(count_minima, error=1e-9),
+        measure=shared_reading(count_minima, error=1e-9),
         grid=tuple({"scale": float(s)} for s in SCALES),
         resolution=0.1,
         plants=(Plant(name="always_two", statement="It has two at every temperature.", predict=lambda: [2.0] * 6),),
