@@ -8,13 +8,10 @@ import math
 
 from numba import njit
 
-__all__ = ["TOP", "WIDTH", "fill_exponentials", "fill_weights"]
+__all__ = ["TOP", "fill_exponentials", "fill_weights"]
 
 TOP = 700.0
 """Largest exponent that a sum of exponentials can hold, in nats."""
-
-WIDTH = 1
-"""The columns of a panel are a multiple of this."""
 
 
 @njit(nogil=True, error_model="numpy", cache=True)

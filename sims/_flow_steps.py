@@ -8,6 +8,7 @@ import numpy as np
 from conetheory.errors import ConvergenceError
 from conetheory.temperature_laws import FixedLaw, ScheduledLaw, TemperatureLaw
 from sims._flow_gradient import Gradient
+from sims._flow_motion import fill_descent, fill_moved, summed_square
 
 __all__ = ["Field", "Walk"]
 
@@ -47,18 +48,21 @@ class Field:
         return self.beta0 if isinstance(self.law, FixedLaw) else float(np.exp(log_beta))
 
     def lengths(self, rows: np.ndarray) -> np.ndarray:
-        """Return the lengths of the free parts of rows, shape (n, 1)."""
-        return np.linalg.norm(rows[:, self.free], axis=1, keepdims=True)
+        """Return the lengths of the free parts of rows, shape (n,)."""
+        return np.linalg.norm(rows[:, self.free], axis=1)
 
-    def retract(self, rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Return rows whose free parts have the given lengths."""
-        return np.where(self.free, rows * (lengths / self.lengths(rows)), rows)
+    def moved(
+        self, rows: np.ndarray, weights: tuple[float, ...], velocities: tuple[np.ndarray, ...], lengths: np.ndarray
+    ) -> np.ndarray:
+        """Return rows + Σ weight · velocity whose free parts have the given lengths."""
+        out = np.empty_like(rows)
+        fill_moved(rows, weights, velocities, lengths, self.free, out)
+        return out
 
-    def _tangent(self, rows: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-        """Return the part of vectors that keeps frozen coordinates and lengths."""
-        free = np.where(self.free, rows, 0.0)
-        along = np.sum(free * vectors, axis=1, keepdims=True) / np.sum(free * free, axis=1, keepdims=True)
-        return np.where(self.free, vectors - along * free, 0.0)
+    def _descent(self, rows: np.ndarray, gradients: np.ndarray) -> np.ndarray:
+        out = np.empty_like(rows)
+        fill_descent(rows, gradients, self.free, out)
+        return out
 
     def speed(self, t: float, x: np.ndarray, y: np.ndarray, log_beta: float) -> _Speed:
         """Return minus the gradient at unit rows."""
@@ -67,7 +71,7 @@ class Field:
         along = 0.0
         if not isinstance(self.law, (FixedLaw, ScheduledLaw)):
             along = -self.rate * float(self.law.slope(beta)) ** 2 * found.slope / beta
-        return _Speed(-self._tangent(x, found.x), -self._tangent(y, found.y), along, found.loss)
+        return _Speed(self._descent(x, found.x), self._descent(y, found.y), along, found.loss)
 
 
 class Walk:
@@ -112,16 +116,18 @@ class Walk:
         three = self._at(0.75 * h, self._moved((0.75 * h, two)))
         x, y, log_beta = self._moved((2 / 9 * h, one), (1 / 3 * h, two), (4 / 9 * h, three))
         four = self._at(h, (x, y, log_beta))
-        weights = (-5 / 72 * h, one), (1 / 12 * h, two), (1 / 9 * h, three), (-1 / 8 * h, four)
-        parts = [sum(weight * speed[k] for weight, speed in weights) for k in range(3)]
-        rows = max(float(np.sqrt(np.mean(np.sum(part**2, axis=1)))) for part in parts[:2])
-        return x, y, log_beta, four, max(rows, abs(float(parts[2])))
+        weights, speeds = (-5 / 72 * h, 1 / 12 * h, 1 / 9 * h, -1 / 8 * h), (one, two, three, four)
+        square = max(summed_square(weights, tuple(speed[k] for speed in speeds)) for k in range(2))
+        change = sum(weight * speed.log_beta for weight, speed in zip(weights, speeds, strict=True))
+        return x, y, log_beta, four, max(float(np.sqrt(square / len(x))), abs(change))
 
     def _moved(self, *moves: tuple[float, _Speed]) -> tuple[np.ndarray, np.ndarray, float]:
-        x = self.x + sum(h * speed.x for h, speed in moves)
-        y = self.y + sum(h * speed.y for h, speed in moves)
-        log_beta = self._log_beta + sum(h * speed.log_beta for h, speed in moves)
-        return self._field.retract(x, self._lengths[0]), self._field.retract(y, self._lengths[1]), log_beta
+        weights, speeds = zip(*moves, strict=True)
+        x, y = (
+            self._field.moved(rows, weights, tuple(speed[k] for speed in speeds), self._lengths[k])
+            for k, rows in enumerate((self.x, self.y))
+        )
+        return x, y, self._log_beta + sum(h * speed.log_beta for h, speed in moves)
 
     def _at(self, h: float, state: tuple[np.ndarray, np.ndarray, float]) -> _Speed:
         return self._field.speed(self._t + h, *state)

@@ -1,7 +1,9 @@
 """Where a flow of free features starts: uniform rows, two cones, parallel modalities; and pairings that are wrong."""
 
+from dataclasses import dataclass
+
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from conetheory._arrays import as_count
@@ -9,7 +11,7 @@ from conetheory._pairs import unit_pairs
 from conetheory._scalars import number
 from conetheory.contrastive_gradient import PairVectors
 
-__all__ = ["cone_start", "parallel_start", "partial_shuffle", "uniform_start"]
+__all__ = ["ParallelParts", "cone_start", "parallel_parts", "parallel_start", "partial_shuffle", "uniform_start"]
 
 
 def uniform_start(n: int, dim: int, *, rng: np.random.Generator | int | None = None) -> PairVectors:
@@ -123,6 +125,68 @@ def parallel_start(h: ArrayLike, k: ArrayLike, gamma: float) -> PairVectors:
         raise ValueError(f"`gamma` must lie in (-1, 1), got {gamma!r}.")
     root, column = np.sqrt((1 - gamma) * (1 + gamma)), np.full((len(h), 1), gamma)
     return PairVectors(x=np.hstack([root * h, column]), y=np.hstack([root * k, -column]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ParallelParts:
+    r"""What the model of parallel modalities makes of any two.
+
+    Attributes
+    ----------
+    h, k : ndarray, shape (n, d)
+        Rows without their part along the gap, normalised.
+    gamma : float
+        Half the distance :math:`\Delta` of the means.
+    along_x, along_y : ndarray, shape (n,)
+        Part of each row along the unit gap vector; the model holds that all are :math:`\gamma` and :math:`-\gamma`.
+    """
+
+    h: Float[np.ndarray, "n d"]
+    k: Float[np.ndarray, "n d"]
+    gamma: float
+    along_x: Float[np.ndarray, " n"]
+    along_y: Float[np.ndarray, " n"]
+
+    @property
+    def cosines(self) -> Float[np.ndarray, "n n"]:
+        r"""Cosines of the model, :math:`(1-\gamma^2)\,h_i\cdot k_j - \gamma^2`."""
+        return (1 - self.gamma**2) * (self.h @ self.k.T) - self.gamma**2
+
+
+def parallel_parts(x: ArrayLike, y: ArrayLike) -> ParallelParts:
+    """Take two modalities for parallel ones: the inverse of `parallel_start` where they are.
+
+    Parameters
+    ----------
+    x, y : array_like, shape (n, d)
+        Rows are normalised here.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the means coincide, lie 2 apart, or a row lies along the gap.
+
+    Examples
+    --------
+    >>> start = parallel_start(np.eye(3), np.eye(3), 0.6)
+    >>> parts = parallel_parts(start.x, start.y)
+    >>> round(parts.gamma, 12), bool(np.allclose(parts.cosines, start.x @ start.y.T))
+    (0.6, True)
+    """
+    x, y = unit_pairs(x, y)
+    difference = x.mean(axis=0) - y.mean(axis=0)
+    gap = float(np.linalg.norm(difference))
+    if not 1e-12 < gap < 2 - 1e-12:
+        raise ValueError(f"The means of `x` and `y` must be apart, by less than 2, got {gap!r}.")
+    axis = difference / gap
+    along = [rows @ axis for rows in (x, y)]
+    rests = [rows - np.outer(part, axis) for rows, part in zip((x, y), along, strict=True)]
+    for name, rest in zip("xy", rests, strict=True):
+        lengths = np.linalg.norm(rest, axis=1, keepdims=True)
+        if not lengths.min() > 1e-8:
+            raise ValueError(f"`{name}` has a row along the gap: row {int(lengths.argmin())}.")
+        rest /= lengths
+    return ParallelParts(h=rests[0], k=rests[1], gamma=gap / 2, along_x=along[0], along_y=along[1])
 
 
 def partial_shuffle(n: int, fraction: float, *, rng: np.random.Generator | int | None = None) -> Int[np.ndarray, " n"]:

@@ -137,7 +137,7 @@ def gradient_flow(
     Runge–Kutta pair of order 3(2) of Bogacki and Shampine, retracted to the spheres after each step. A step is accepted
     if its error is allowed and, unless β is prescribed, the loss has not risen by more than its rounding (relative
     1e-13, in single precision 1e-5). The estimate is of second order, so the errors of all steps together are a few
-    `rtol`, wherever the flow is stable. Three gradients a step, O(n²d) each; memory O(n d), and at most 64 MB of
+    `rtol`, wherever the flow is stable. Three gradients a step, O(n²d) each; memory O(n d), and at most 128 MB of
     exponentials besides. No random numbers are used. Source: ours, ``docs/theory.md``, 23.1.
 
     Examples

@@ -4,10 +4,18 @@ from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
 from claims.decide import decide
-from claims.figures.gap_flow import plot_gap_course, plot_pitchfork
+from claims.figures.gap_flow import (
+    SNAPSHOTS,
+    plot_flow_against_reduced,
+    plot_gap_course,
+    plot_pitchfork,
+    plot_snapshot,
+)
 from claims.yaras.course import CLAIMS, LAWS
 from claims.yaras.equilibria import CLAIMS as RESTS
 from claims.yaras.equilibria import REST_ID
+from claims.yaras.figure1 import CLAIMS as FIGURE_1
+from claims.yaras.figure1 import COURSE_ID, COURSE_TIMES
 
 
 def as_line(claim):
@@ -58,3 +66,31 @@ def test_the_pitchfork(verdicts):
     ratio, rest = lines[1].get_data()
     assert_allclose(np.interp(1.5, ratio, rest), 2 * 0.57735, atol=1e-3)
     assert_allclose(dots.get_ydata(), [0, 2 * 0.57735, 2 * 0.86603], atol=1e-4)
+
+
+def test_free_features_leave_the_reduced_flow_where_they_are_matched():
+    (claim,) = (claim for claim in FIGURE_1 if claim.id == COURSE_ID)
+    ax = plot_flow_against_reduced([as_line(claim)], ax=axes())
+    reduced, upright = (line for line in ax.get_lines() if line.get_linestyle() in ("-", ":"))
+    matched = upright.get_xdata()[0]
+    assert 0.01 < matched < 0.1
+    small, claimed = (container.lines[0].get_data() for container in ax.containers)
+    line = np.interp(small[0], *reduced.get_data())
+    assert_allclose(small[1][small[0] < 0.003], line[small[0] < 0.003], atol=0.01)
+    assert np.all(small[1][small[0] > matched] < line[small[0] > matched] - 0.1)
+    assert_allclose(claimed[0], COURSE_TIMES)
+    assert_allclose(claimed[1], np.interp(claimed[0], *small), atol=0.03)
+
+
+def test_snapshots_show_the_gap_rise_and_fall():
+    figure, titles = Figure(), []
+    for index in range(len(SNAPSHOTS)):
+        ax = plot_snapshot(index, ax=figure.add_subplot(1, 3, index + 1, projection="3d"))
+        images, texts = ax.collections[:2]
+        x, y = (np.stack(cloud._offsets3d, axis=1) for cloud in (images, texts))
+        assert_allclose(np.linalg.norm([x, y], axis=2), 1, rtol=1e-9)
+        assert f"gap {np.linalg.norm(x.mean(axis=0) - y.mean(axis=0)):.2f}" in ax.get_title()
+        titles.append(ax.get_title())
+    gaps = [float(title.split("gap ")[1].split(",")[0]) for title in titles]
+    assert gaps[0] < gaps[1] > gaps[2]
+    assert [title.split("matched ")[1] for title in titles][::2] == ["0 %", "100 %"]

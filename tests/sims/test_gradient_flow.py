@@ -17,6 +17,7 @@ from conetheory.temperature_laws import (
     scheduled_law,
     softplus_law,
 )
+from sims import _flow_gather, _flow_motion
 from sims import _flow_gradient as flow_gradient
 from sims.flow_starts import cone_start, parallel_start, partial_shuffle, uniform_start
 from sims.gradient_flow import gradient_flow
@@ -91,7 +92,7 @@ def test_gradient_is_the_slope_of_the_loss():
 def test_exponentials_that_are_not_kept_are_computed_again(monkeypatch, precision):
     x, y = pairs(1100, 12, 0.7)
     kept = gradient(x, y, 20.0, precision)
-    monkeypatch.setattr(flow_gradient, "_KEPT", 0)
+    monkeypatch.setattr(_flow_gather, "_KEPT", 0)
     again = gradient(x, y, 20.0, precision, workers=2)
     assert kept.loss == again.loss
     assert_array_equal(kept.x, again.x)
@@ -108,16 +109,36 @@ def test_single_precision_gives_way_where_it_cannot_hold_a_row():
         gradient(x, y, 4000.0)
 
 
+def test_moves_between_gradients_are_those_of_numpy():
+    rng = np.random.default_rng(0)
+    rows, *velocities = rng.standard_normal((4, 7, 5))
+    free, weights, lengths = np.array([1, 0, 1, 1, 0], dtype=bool), (0.5, -2.0, 1.0), rng.uniform(0.1, 2, 7)
+    moved, descent = np.empty((2, 7, 5))
+    _flow_motion.fill_moved(rows, weights, tuple(velocities), lengths, free, moved)
+    change = sum(weight * velocity for weight, velocity in zip(weights, velocities, strict=True))
+    expected = rows + change
+    expected[:, free] *= (lengths / np.linalg.norm(expected[:, free], axis=1))[:, None]
+    assert_allclose(moved, expected, rtol=0, atol=1e-14)
+    assert _flow_motion.summed_square(weights, tuple(velocities)) == pytest.approx(np.sum(change**2), rel=1e-13)
+    _flow_motion.fill_descent(rows, velocities[0], free, descent)
+    part = rows * free
+    along = np.sum(part * velocities[0], axis=1, keepdims=True) / np.sum(part**2, axis=1, keepdims=True)
+    assert_allclose(descent, along * part - velocities[0] * free, rtol=0, atol=1e-14)
+    assert_allclose(np.sum(descent * part, axis=1), 0, atol=1e-13)
+
+
 @on_every_processor
 def test_the_bits_are_the_same_on_every_processor(name, features, tmp_path):
     code = (
         "import numpy as np; from sims import _flow_lanes as k; import hashlib\n"
-        "a = np.random.default_rng(0).uniform(-1, 1, (5, 48)).astype(np.float32)\n"
-        "own, rows = np.empty((2, 5), np.float32); columns = np.zeros(48, np.float32)\n"
-        "k.fill_exponentials(a, 2, 41, 30.0, 0.1, own, rows, columns)\n"
-        "assert not a[:, 41:].any()\n"
-        "k.fill_weights(a, 2, 41, 1 / rows, columns, -rows)\n"
-        "print(hashlib.sha256(b''.join(v.tobytes() for v in (a, own, rows, columns))).hexdigest())"
+        "r = np.random.default_rng(0); x, y = r.uniform(-0.2, 0.2, (2, 96, 16)).astype(np.float32)\n"
+        "own, rows = np.empty((2, 48), np.float32); strip = np.empty((2, 48 * 48), np.float32)\n"
+        "columns, (gx, gy) = np.zeros(96, np.float32), np.zeros((2, 96, 16), np.float32)\n"
+        "lanes = np.ascontiguousarray(y.reshape(6, 16, 16).transpose(0, 2, 1))\n"
+        "k.fill_strip(x[48:], lanes, 1, 85, 30.0, 0.1, strip, own, rows, columns)\n"
+        "assert not columns[85:].any() and not rows[37:].any() and columns[:85].all() and rows[:37].all()\n"
+        "k.weigh_strip(strip, 1, x[48:], y, rows, columns, -rows, gx[48:], gy)\n"
+        "print(hashlib.sha256(b''.join(v.tobytes() for v in (strip, own, rows, columns, gx, gy))).hexdigest())"
     )
     assert_same_bits(code, name, features, tmp_path)
 
@@ -181,7 +202,7 @@ def test_the_plain_kernels_do_all_of_it():
     code = (
         "from sims.gradient_flow import gradient_flow; from sims.flow_starts import uniform_start\n"
         "from conetheory.temperature_laws import fixed_law; from sims import _flow_gradient as g\n"
-        "assert g._lanes is None; s = uniform_start(20, 4, rng=0)\n"
+        "assert g._tiles is None; s = uniform_start(20, 4, rng=0)\n"
         "f = [gradient_flow(s.x, s.y, fixed_law(), [1.0], beta0=9.0, precision=p) for p in ('single', 'double')]\n"
         "print(abs(f[0].loss[0] / f[1].loss[0] - 1) < 1e-4)"
     )
