@@ -72,7 +72,7 @@ def test_a_sweep_that_is_killed_resumes_and_ends_in_the_same_numbers(how, tmp_pa
     wait_until(lambda: len(list(out.glob("blocks/*/part-*.parquet"))) >= 3)
     workers = children(run.pid)
     run.send_signal(how)
-    run.communicate(timeout=60)
+    run.communicate(timeout=200)
     assert run.returncode == -how
     wait_until(lambda: not [pid for pid in workers if alive(pid)])
     kept = read_sweep(out)["n"].tolist()

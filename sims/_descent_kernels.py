@@ -1,0 +1,140 @@
+"""Compiled steps of stochastic descent of free features. Private: inputs are already validated.
+
+All gradients are 2b times those of a batch of b pairs, as in `sims._flow_gradient`.
+"""
+
+import numpy as np
+from numba import njit
+
+__all__ = ["EXPONENTIAL", "HARD", "LINEAR", "MOST_SCALE", "NONE", "PRESCRIBED", "ROW", "SOFT", "SOFTPLUS", "descend"]
+
+PRESCRIBED, EXPONENTIAL, LINEAR, SOFTPLUS = range(4)
+NONE, HARD, SOFT, ROW = range(4)
+MOST_SCALE = 300.0  # cosines in [-1, 1]: exp(-2 · 300) is still a normal number
+_SHARPNESS = 2.0  # t of the Gaussian potentials
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _beta(law, scale, nu):
+    if law == EXPONENTIAL:
+        return np.exp(nu / scale)
+    if law == LINEAR:
+        return nu
+    return max(nu, 0.0) + np.log1p(np.exp(-abs(nu)))
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _slope(law, scale, beta):
+    if law == EXPONENTIAL:
+        return beta / scale
+    return 1.0 if law == LINEAR else -np.expm1(-beta)
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _fill_parts(rng, kind, parts):
+    """Fill what part of each entry a modality takes from the other one."""
+    for i in range(parts.shape[0]):
+        whole = rng.random() if kind == ROW else 0.0
+        for j in range(parts.shape[1]):
+            drawn = whole if kind == ROW else rng.random()
+            parts[i, j] = drawn if kind == SOFT else (1.0 if drawn < 0.5 else 0.0)
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _contrast(x, y, beta):
+    """Return the gradients of the CLIP loss by the rows, and its derivative by β."""
+    b = x.shape[0]
+    weights = np.dot(x, y.T)
+    top = weights.max()
+    rows, columns, own = np.zeros(b), np.zeros(b), np.empty(b)
+    for i in range(b):
+        for j in range(b):
+            weights[i, j] = np.exp(beta * (weights[i, j] - top))
+            if i != j:
+                rows[i] += weights[i, j]
+                columns[j] += weights[i, j]
+        own[i] = weights[i, i]
+    for i in range(b):
+        for j in range(b):
+            weights[i, j] *= 1 / (rows[i] + own[i]) + 1 / (columns[j] + own[j])
+        weights[i, i] = -rows[i] / (rows[i] + own[i]) - columns[i] / (columns[i] + own[i])
+    grad_x, grad_y = np.dot(weights, y), np.dot(weights.T, x)
+    by_beta = np.sum(x * grad_x)
+    return beta * grad_x, beta * grad_y, by_beta
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _add_potential(x, y, weight, grad_x, grad_y):
+    """Add `weight` times the gradients of the log of the mean potential of x_j and y_k, j != k."""
+    b = x.shape[0]
+    shares, total = np.dot(x, y.T), 0.0
+    for i in range(b):
+        for j in range(b):
+            shares[i, j] = np.exp(2 * _SHARPNESS * (shares[i, j] - 1)) if i != j else 0.0
+            total += shares[i, j]
+    factor = 2 * b * weight * 2 * _SHARPNESS / total
+    grad_x += factor * np.dot(shares, y)
+    grad_y += factor * np.dot(shares.T, x)
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _gradient(rng, x, y, beta, kind, fraction, pull):
+    """Return gradients by the rows, through the swap where there is one, and the derivative by β."""
+    if kind != NONE and rng.random() < fraction:
+        parts = np.empty(x.shape)
+        _fill_parts(rng, kind, parts)
+        moved = parts * (y - x)
+        back_x, back_y, by_beta = _contrast(x + moved, y - moved, beta)
+        moved = parts * (back_y - back_x)
+        grad_x, grad_y = back_x + moved, back_y - moved
+    else:
+        grad_x, grad_y, by_beta = _contrast(x, y, beta)
+    uniformity, alignment, cross = pull
+    if uniformity > 0:
+        _add_potential(x, x, uniformity / 2, grad_x, grad_x)
+        _add_potential(y, y, uniformity / 2, grad_y, grad_y)
+    if cross > 0:
+        _add_potential(x, y, cross, grad_x, grad_y)
+    if alignment > 0:
+        grad_x -= 4 * alignment * y
+        grad_y -= 4 * alignment * x
+    return grad_x, grad_y, by_beta
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _move(rows, chosen, batch, gradients, rate):
+    """Move the chosen rows against their gradients' tangent parts, and back to the sphere."""
+    for k in range(chosen.shape[0]):
+        along, norm = 0.0, 0.0
+        for j in range(batch.shape[1]):
+            along += batch[k, j] * gradients[k, j]
+        for j in range(batch.shape[1]):
+            batch[k, j] -= rate * (gradients[k, j] - along * batch[k, j])
+            norm += batch[k, j] ** 2
+        for j in range(batch.shape[1]):
+            rows[chosen[k], j] = batch[k, j] / np.sqrt(norm)
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def descend(rng, x, y, order, batch, rate, law, scale, nu, nu_rate, betas, kind, fraction, pull):
+    """Move the rows through one step for each of `betas`, in place; return ν, and whether β stayed in range.
+
+    `betas` are what the steps use where the law is PRESCRIBED. The n pairs are shuffled before each n / batch steps.
+    `pull` holds the weights of uniformity, alignment and cross-uniformity.
+    """
+    n = order.shape[0]
+    for step in range(betas.shape[0]):
+        place = step * batch % n
+        if place == 0 and batch < n:
+            rng.shuffle(order)
+        beta = betas[step] if law == PRESCRIBED else _beta(law, scale, nu)
+        if not 0 < beta <= MOST_SCALE:
+            return nu, False
+        chosen = order[place : place + batch]
+        batch_x, batch_y = x[chosen], y[chosen]
+        grad_x, grad_y, by_beta = _gradient(rng, batch_x, batch_y, beta, kind, fraction, pull)
+        _move(x, chosen, batch_x, grad_x, rate)
+        _move(y, chosen, batch_y, grad_y, rate)
+        if law != PRESCRIBED:
+            nu -= nu_rate * _slope(law, scale, beta) * by_beta / (2 * batch)
+    return nu, True
