@@ -7,8 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from claims import SCHEMA
+from claims.cli_descent import descent
 from claims.cli_flow import flow
-from claims.cli_options import Json, Seed, Temperatures, count_from, real_number, temperatures
+from claims.cli_options import Json, Seed, count_from, real_number
+from claims.cli_sphere import sphere
 
 __all__ = ["app"]
 
@@ -30,69 +32,6 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
             else value
         )
         typer.echo(f"{name:24} {shown}")
-
-
-def _swapped(text: str, pairs: int) -> list[int]:
-    """Return the pairing of `pairs` pairs in which the two named ones are exchanged; none for an empty text."""
-    pairing = list(range(pairs))
-    if not text:
-        return pairing
-    try:
-        first, second = (int(word) for word in text.split(","))
-    except ValueError:
-        raise ValueError(f"`--swap` must be two numbers of pairs with a comma between them, got {text!r}.") from None
-    if not (0 <= first < pairs and 0 <= second < pairs):
-        raise ValueError(f"`--swap` must name pairs from 0 to {pairs - 1}, got {text!r}.")
-    pairing[first], pairing[second] = pairing[second], pairing[first]
-    return pairing
-
-
-@app.command()
-def sphere(
-    temperature: Temperatures = [0.01],  # noqa: B006 (typer copies it)
-    pairs: Annotated[int, typer.Option(parser=count_from(2), help="Pairs on the equator.")] = 6,
-    spacing_deg: Annotated[
-        float,
-        typer.Option(
-            parser=real_number, help="Degrees between neighbours; 20 in the authors' code, 15 in their appendix."
-        ),
-    ] = 20.0,
-    swap: Annotated[str, typer.Option(help="The two pairs whose texts are exchanged; '' for none.")] = "0,1",
-    step_deg: Annotated[float, typer.Option(parser=real_number, help="Step of Δθ, in degrees, from −90 to 90.")] = 1.0,
-    as_json: Json = False,
-) -> None:
-    """Mismatched pairs, section 4.3 of Liang and others: the loss while all texts move by Δθ.
-
-    One object a temperature.
-    """
-    import numpy as np
-
-    from conetheory.mismatch import circle_points, critical_scale
-    from sims.mismatched_sphere import landscape, minimise_landscape
-
-    values = temperatures(temperature)
-    if not 0.001 <= step_deg <= 90:
-        raise ValueError(f"`--step-deg` must lie in [0.001, 90], got {step_deg}.")
-    if not 0 < spacing_deg < 360:
-        raise ValueError(f"`--spacing-deg` must lie in (0, 360), got {spacing_deg}.")
-    pairing = _swapped(swap, pairs)
-    azimuth = -spacing_deg + spacing_deg * np.arange(pairs)
-    delta = np.linspace(-90, 90, 2 * round(90 / step_deg) + 1)
-    points = circle_points(pairs, spacing_deg, -spacing_deg)
-    critical = critical_scale(points, points, pairing).scale
-    for tau in values:
-        loss = landscape(azimuth, azimuth[pairing], delta, [1 / tau])[0]
-        found = minimise_landscape(azimuth, azimuth[pairing], 1 / tau)
-        _show(
-            {
-                "temperature": tau,
-                "critical_scale": _finite(critical),
-                "minimisers_deg": list(found.minimisers_deg),
-                "min_loss": float(found.loss),
-                **({"delta_theta_deg": delta.tolist(), "loss": loss.tolist()} if as_json else {}),
-            },
-            as_json=as_json,
-        )
 
 
 @app.command()
@@ -215,4 +154,6 @@ def mlp(
     )
 
 
+app.command()(sphere)
+app.command()(descent)
 app.command()(flow)
