@@ -1,0 +1,281 @@
+"""The folder of a training run: readable at every moment, resumable, never half-written.
+
+=============================  ========================================================================
+``config.json``                the configuration, whole
+``environment.json``           versions, machine, code; one entry for each time that the run was started
+``tokens.json``                how captions become ids
+``metrics.jsonl``              a line for each measurement
+``checkpoints/step-*``         safetensors: model, objective, optimiser, random numbers
+``embeddings/step-*.npy``      held-out pairs, shape (2, n, d), at the start and at the end
+``result.json``                there once the run is complete
+=============================  ========================================================================
+"""
+
+import errno
+import hashlib
+import json
+import math
+import os
+import platform
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from .checkpoints import Tensors, checkpoint_step
+
+__all__ = ["RunFolder", "environment", "json_line", "last_checkpoint"]
+
+_LIBRARIES = ("conetheory", "torch", "transformers", "numpy", "safetensors")
+
+
+def _write(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` fill a file beside `path`, and rename it once it is on the disk; an error names `path`."""
+    partial = path.with_name(f".{path.name}.tmp")
+    try:
+        write(partial)
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        error.filename = str(path)
+        raise
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _sync_folder(path: Path) -> None:
+    if hasattr(os, "O_DIRECTORY"):  # elsewhere a folder cannot be synchronised
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        os.fsync(handle)
+        os.close(handle)
+
+
+def json_line(values: dict[str, Any], *, indent: int | None = None) -> str:
+    """Return JSON, with null where a number is not finite.
+
+    Examples
+    --------
+    >>> json_line({"gap_angle": float("nan"), "loss": 1.5})
+    '{"gap_angle": null, "loss": 1.5}'
+    """
+    return json.dumps(_finite(values), indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _versions() -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def environment(device: str, threads: int, processes: int) -> dict[str, Any]:
+    """Return what a run depends on besides its configuration: versions, machine, commit, and a hash of the code."""
+    root = Path(__file__).parents[1]
+    commit = None
+    if (root / ".git").exists():
+        words = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        try:
+            commit = subprocess.run(words, capture_output=True, text=True, timeout=30, check=True).stdout.strip()
+        except (OSError, subprocess.SubprocessError):
+            commit = None
+    code = hashlib.sha256()
+    for file in sorted(file for name in ("conetheory", "empirical") for file in (root / name).rglob("*.py")):
+        code.update(f"{file.relative_to(root).as_posix()}\0".encode() + file.read_bytes())
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "libraries": _versions(),
+        "device": device,
+        "threads": threads,
+        "processes": processes,
+        "commit": commit,
+        "code": code.hexdigest(),
+    }
+
+
+def last_checkpoint(path: Path) -> Path | None:
+    """Return the checkpoint of the highest step in a run folder, or None."""
+    return max((path / "checkpoints").glob("step-*.safetensors"), key=checkpoint_step, default=None)
+
+
+class RunFolder:
+    """A folder open for writing by this process alone.
+
+    Parameters
+    ----------
+    path : Path
+        Made where it is missing.
+    config : dict
+        What ``config.json`` holds.
+    resume : bool
+        Go on with the run that is there; without one, start it.
+    keep : int
+        Checkpoints kept, the last ones; 0 for all.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds a run and `resume` is false, or another run, or is in use.
+    OSError
+        If it cannot be written.
+    """
+
+    def __init__(self, path: Path, config: dict[str, Any], *, resume: bool, keep: int = 0) -> None:
+        self.path, self._keep = path, keep
+        if path.exists() and not path.is_dir():
+            raise ValueError(f"`folder` must be a folder, and {path} is a file.")
+        path.mkdir(parents=True, exist_ok=True)
+        self._lock = self._locked()
+        try:
+            self._take_up(config, resume)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _locked(self) -> Any:
+        """Return an open file that no other process has locked; the system frees it however this process ends."""
+        file = (self.path / ".lock").open("w")
+        try:
+            import fcntl
+        except ImportError:  # a system without: then two runs in one folder go unnoticed
+            return file
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.close()
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+            raise ValueError(f"`folder` {self.path} is in use by another process that trains there.") from None
+        return file
+
+    def _take_up(self, config: dict[str, Any], resume: bool) -> None:
+        there = self.path / "config.json"
+        if there.exists():
+            if not resume:
+                raise ValueError(f"`folder` {self.path} holds a run: resume it, or name an empty folder.")
+            self._refuse_another(config, self.read("config.json"))
+        elif (self.path / "metrics.jsonl").exists() or last_checkpoint(self.path):
+            raise ValueError(f"`folder` {self.path} holds a run without a config.json; name an empty folder.")
+        for name in ("checkpoints", "embeddings"):
+            (self.path / name).mkdir(exist_ok=True)
+        for left in (*self.path.glob(".*.tmp"), *self.path.glob("*/.*.tmp")):  # of a process that was killed
+            left.unlink()
+        last = last_checkpoint(self.path)
+        self.step = checkpoint_step(last) if last else 0
+        self._keep_metrics(self.step if last else -1)
+        self.write("config.json", config)
+
+    def _refuse_another(self, asked: dict[str, Any], found: dict[str, Any]) -> None:
+        there, wanted = _flat(found), _flat(asked)
+        names = [name for name in {**wanted, **there} if there.get(name) != wanted.get(name)]
+        other = [f"{name} {there.get(name)!r} instead of {wanted.get(name)!r}" for name in names]
+        if other:
+            raise ValueError(f"`folder` {self.path} holds another run: {', '.join(other)}; name an empty folder.")
+
+    def _keep_metrics(self, step: int) -> None:
+        """Drop the lines after `step`, which will be measured again, and one that was cut."""
+        file = self.path / "metrics.jsonl"
+        kept = []
+        for line in file.read_text().splitlines() if file.exists() else []:
+            try:
+                if json.loads(line)["step"] > step:
+                    break
+            except (json.JSONDecodeError, KeyError, TypeError):
+                break
+            kept.append(line + "\n")
+        _write(file, lambda partial: partial.write_text("".join(kept)))
+
+    def read(self, name: str) -> dict[str, Any]:
+        """Return a JSON file of the folder; ValueError if it is not one."""
+        try:
+            return json.loads((self.path / name).read_text())
+        except json.JSONDecodeError:
+            raise ValueError(f"`folder` {self.path} holds a {name} that is not JSON; name an empty folder.") from None
+
+    def write(self, name: str, values: dict[str, Any]) -> None:
+        """Write a JSON file of the folder."""
+        _write(self.path / name, lambda partial: partial.write_text(json_line(values, indent=1) + "\n"))
+
+    def started(self, found: dict[str, Any]) -> None:
+        """Add an entry to ``environment.json``."""
+        known = (self.path / "environment.json").exists()
+        before = self.read("environment.json")["runs"] if known else []
+        self.write("environment.json", {"runs": [*before, {**found, "from_step": self.step}]})
+
+    def log(self, values: dict[str, Any]) -> None:
+        """Add a line to ``metrics.jsonl``; it is on the disk afterwards."""
+        path = self.path / "metrics.jsonl"
+        try:
+            with path.open("a") as file:
+                file.write(json_line(values) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            error.filename = str(path)
+            raise
+
+    def last_metrics(self) -> dict[str, Any]:
+        """Return the last line of ``metrics.jsonl``."""
+        lines = (self.path / "metrics.jsonl").read_text().splitlines()
+        return json.loads(lines[-1]) if lines else {}
+
+    def save(self, step: int, tensors: Tensors) -> Path:
+        """Write a checkpoint, and only then remove those that are no longer to be kept."""
+        from safetensors import SafetensorError
+        from safetensors.torch import save_file
+
+        path = self.path / "checkpoints" / f"step-{step:08}.safetensors"
+
+        def fill(partial: Path) -> None:
+            try:
+                save_file(tensors, partial, metadata={"step": str(step)})
+            except SafetensorError as error:
+                raise OSError(errno.EIO, str(error)) from error
+
+        _write(path, fill)
+        self.step = step
+        old = sorted(path.parent.glob("step-*.safetensors"), key=checkpoint_step)
+        for each in old[: -self._keep] if self._keep else []:
+            each.unlink()
+        return path
+
+    def save_embeddings(self, step: int, pairs: Float[np.ndarray, "2 n d"]) -> None:
+        """Write held-out embeddings as ``conetheory gap`` reads them."""
+        path = self.path / "embeddings" / f"step-{step:08}.npy"
+
+        def fill(partial: Path) -> None:
+            with partial.open("wb") as file:
+                np.save(file, pairs, allow_pickle=False)
+
+        _write(path, fill)
+
+    def close(self) -> None:
+        """Let others have the folder."""
+        self._lock.close()
+
+
+def _flat(table: dict[str, Any], start: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in table.items():
+        inner = _flat(value, f"{start}{name}.") if isinstance(value, dict) else {start + name: value}
+        found |= inner
+    return found
