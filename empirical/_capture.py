@@ -1,0 +1,182 @@
+"""Watching the blocks of a torch module: which they are, what enters and leaves them, and leaving no trace. Private."""
+
+import copy
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+
+__all__ = ["batches_of", "evaluating", "named_blocks", "placed", "points_of", "watching"]
+
+
+def named_blocks(model: Any, blocks: Any) -> dict[str, Any]:
+    """Return the modules to watch, by name: those asked for, else the layers of `model`.
+
+    `blocks` is None, names or patterns of ``model.named_modules()``, or types.
+    """
+    named = {name: module for name, module in model.named_modules() if name}
+    if blocks is None:
+        return dict(_layers("", model)) or {"model": model}
+    wanted = list(blocks) if isinstance(blocks, (list, tuple)) else [blocks]
+    if not wanted or not all(isinstance(item, (str, type)) for item in wanted):
+        raise TypeError(f"`blocks` must be names, patterns or types of modules, got {blocks!r}.")
+    types = tuple(item for item in wanted if isinstance(item, type))
+    patterns = [item for item in wanted if isinstance(item, str)]
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in named):
+            nearest = difflib.get_close_matches(pattern, named, 1, cutoff=0.0)
+            hint = f", the nearest is {nearest[0]!r}" if nearest else ""
+            raise ValueError(f"`blocks` must name modules of the model, got {pattern!r}{hint}.")
+    found = {
+        name: module
+        for name, module in named.items()
+        if isinstance(module, types) or any(fnmatchcase(name, pattern) for pattern in patterns)
+    }
+    if not found:
+        raise ValueError(f"`blocks` must be types of modules of the model, got {', '.join(t.__name__ for t in types)}.")
+    return found
+
+
+def _layers(prefix: str, module: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the members of the outermost lists of modules (nn.Sequential, nn.ModuleList)."""
+    from torch import nn
+
+    is_list = isinstance(module, (nn.Sequential, nn.ModuleList))
+    for name, child in module.named_children():
+        if is_list:
+            yield prefix + name, child
+        else:
+            yield from _layers(f"{prefix}{name}.", child)
+
+
+def placed(model: Any, device: Any, dtype: Any) -> tuple[Any, Any, Any]:
+    """Return the model on `device` in `dtype`, a copy where it was elsewhere, with device and dtype for its inputs; the
+    dtype is None for a model without parameters and without a wish.
+    """
+    import torch
+
+    if isinstance(dtype, str):
+        name, dtype = dtype, getattr(torch, dtype, None)
+        if not isinstance(dtype, torch.dtype):
+            raise ValueError(f"`dtype` must be a type of torch such as float32 or bfloat16, got {name!r}.")
+    if dtype is not None and not dtype.is_floating_point:
+        raise ValueError(f"`dtype` must be a floating-point type, got {dtype}.")
+    first = next((p for p in model.parameters() if p.is_floating_point()), None)
+    home = torch.device("cpu") if first is None else first.device
+    try:
+        device = home if device is None else torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"`device` must be a device of torch, got {device!r}: {str(error)[:80]}") from None
+    if first is None:  # nothing to move: the inputs keep their type
+        return model, device, dtype
+    dtype = dtype or first.dtype
+    if (device, dtype) != (home, first.dtype):
+        model = copy.deepcopy(model).to(device=device, dtype=dtype)
+    return model, device, dtype
+
+
+def batches_of(inputs: Any, batch_size: int, device: Any, dtype: Any) -> Iterator[tuple[int, Any]]:
+    """Yield batches of at most `batch_size` inputs, on the device, with their sizes."""
+    import torch
+
+    whole = isinstance(inputs, (torch.Tensor, np.ndarray, Mapping))
+    if not whole and not isinstance(inputs, Iterable):
+        raise TypeError(f"`inputs` must be a tensor, a dict of tensors, or batches of them, got {type(inputs)}.")
+    for batch in [inputs] if whole else inputs:
+        parts = batch if isinstance(batch, Mapping) else {"": batch}
+        tensors = {name: torch.as_tensor(part) for name, part in parts.items()}
+        sizes = {tensor.shape[0] if tensor.ndim else 0 for tensor in tensors.values()}
+        if len(sizes) != 1 or 0 in sizes:
+            shapes = [tuple(tensor.shape) for tensor in tensors.values()]
+            raise ValueError(f"`inputs` must share a first axis of inputs, at least one, got shapes {shapes}.")
+        n = sizes.pop()
+        for start in range(0, n, batch_size):
+            part = {name: tensor[start : start + batch_size] for name, tensor in tensors.items()}
+            part = {name: _moved(tensor, device, dtype) for name, tensor in part.items()}
+            yield min(batch_size, n - start), part if isinstance(batch, Mapping) else part[""]
+
+
+def _moved(tensor: Any, device: Any, dtype: Any) -> Any:
+    return tensor.to(device=device, dtype=dtype if dtype and tensor.is_floating_point() else tensor.dtype)
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Evaluation mode without gradients; every module has its own mode back afterwards."""
+    import torch
+
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@contextmanager
+def watching(
+    blocks: dict[str, Any], enter: Callable[[str, Any], None], leave: Callable[[str, Any], None]
+) -> Iterator[None]:
+    """Call `enter` and `leave` with the name of a block and the tensor that enters or leaves it; hooks go at the end,
+    whatever happens.
+    """
+    handles = []
+    try:
+        for name, module in blocks.items():
+
+            def before(_: Any, args: Any, options: Any, name: str = name) -> None:
+                enter(name, _tensor(name, (args, options)))
+
+            def after(_: Any, args: Any, out: Any, name: str = name) -> None:
+                leave(name, _tensor(name, out))
+
+            handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
+            handles.append(module.register_forward_hook(after))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _tensor(name: str, value: Any) -> Any:
+    """Return the first tensor in what a module takes or gives: itself, or the first of a tuple or dict."""
+    import torch
+
+    waiting = [value]
+    while waiting:
+        value = waiting.pop(0)
+        if isinstance(value, torch.Tensor):
+            return value
+        values = value.values() if isinstance(value, Mapping) else value if isinstance(value, (tuple, list)) else ()
+        waiting = [*values, *waiting]
+    raise ValueError(f"`blocks`: {name} takes or gives no tensor.")
+
+
+def points_of(name: str, tensor: Any, n: int, tokens: str) -> np.ndarray:
+    """Return what enters or leaves a block as float64 points of shape (n, tokens, dim); positions of feature maps
+    count as tokens.
+    """
+    import torch
+
+    shape = tuple(tensor.shape)
+    if tensor.ndim not in (2, 3, 4) or shape[0] != n or not tensor.is_floating_point():
+        raise ValueError(
+            f"`blocks`: {name} must take and give {n} vectors, sequences or maps of floats, got shape {shape} of "
+            f"{tensor.dtype}."
+        )
+    if tensor.ndim == 4:
+        tensor = tensor.flatten(2).transpose(1, 2)
+    rows = tensor[:, None] if tensor.ndim == 2 else tensor
+    if tokens == "first":
+        rows = rows[:, :1]
+    elif tokens == "mean":
+        rows = rows.to(torch.promote_types(rows.dtype, torch.float32)).mean(dim=1, keepdim=True)
+    points = rows.to("cpu", torch.float64).numpy()
+    if not np.isfinite(points).all():
+        raise ValueError(f"`blocks`: {name} must take and give finite numbers, got NaN or inf.")
+    return points
