@@ -11,7 +11,17 @@ from typing import Annotated, Any
 
 import typer
 
-from claims import cli_bench, cli_embeddings, cli_simulate, cli_sweep
+from claims import (
+    cli_bench,
+    cli_embeddings,
+    cli_evaluate,
+    cli_experiments,
+    cli_probe,
+    cli_shift,
+    cli_simulate,
+    cli_sweep,
+    cli_train,
+)
 from claims.cli_options import Json, Seed, count_from
 
 __all__ = ["app", "main"]
@@ -28,6 +38,11 @@ app.command("gap")(cli_embeddings.gap)
 app.command("shift")(cli_embeddings.shift)
 app.command("bench")(cli_bench.bench)
 app.command("sweep")(cli_sweep.sweep)
+app.command("train")(cli_train.train)
+app.command("evaluate")(cli_evaluate.evaluate)
+app.command("probe")(cli_probe.probe)
+app.command("experiments")(cli_experiments.experiments)
+cli_simulate.app.command("shift")(cli_shift.shift)
 app.add_typer(cli_simulate.app, name="simulate")
 
 

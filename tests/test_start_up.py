@@ -41,10 +41,13 @@ COMMANDS = (
     [],
     *(
         [name]
-        for name in ("verify", "claims", "gap", "shift", "simulate", "figures", "certify", "doctor", "sweep", "bench")
+        for name in (
+            *("verify", "claims", "gap", "shift", "simulate", "figures", "certify", "doctor", "sweep", "bench"),
+            *("train", "evaluate", "probe", "experiments"),
+        )
     ),
 )
-COMMANDS += tuple(["simulate", name] for name in ("sphere", "layer", "failure", "mlp", "flow"))
+COMMANDS += tuple(["simulate", name] for name in ("sphere", "layer", "failure", "mlp", "flow", "shift", "descent"))
 
 MODULES = [
     ".".join(path.relative_to(ROOT).with_suffix("").parts)

@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 from .angle_law import plot_angle_law
 from .canvas import styled
 from .depth import BIASES, plot_cone, plot_initialisation
-from .gap_flow import plot_gap_course, plot_pitchfork
-from .landscapes import minima, plot_shift, plot_sphere
+from .gap_flow import SNAPSHOTS, plot_flow_against_reduced, plot_gap_course, plot_pitchfork, plot_snapshot
+from .landscapes import LANDSCAPE_SCALES, minima, plot_landscape, plot_shift, plot_sphere
 from .large_deviation import plot_failure_tail
+from .mismatch import plot_arc_phases, plot_shuffled_phases, plot_sphere_scene
 from .overview import plot_overview, plot_zscores
 from .phases import plot_phases
 from .theorem1 import plot_contraction, plot_thresholds
@@ -30,8 +31,16 @@ CAPTIONS = {
     "cone": "Mean cosine of two Gaussian inputs by layer: mean field as lines, the band of single networks of 512 "
     "units, and simulated ones as dots (Fig. 2b of Liang et al.).",
     "sphere": "Loss of six pairs, two of them swapped, as all texts are displaced (Fig. 3e–g of Liang et al.).",
+    "scene": "The six pairs in space, with the path of the texts as they are displaced.",
+    "mismatch": "Where mismatched pairs repel the modalities, for random points of the sphere and for six points of an "
+    "arc: theory as lines, simulation as dots.",
     "gap_flow": "The gap of matched pairs against time under six temperature laws (Yaras et al.), with late laws "
     "and the sharp bound; where mismatched pairs keep it at a fixed temperature.",
+    "free_flow": "Features that move freely down the loss, beside the reduced flow whose features are frozen; dots are "
+    "means over seeds with two standard errors.",
+    "snapshots": "Free features in three dimensions at three times (Fig. 1 of Yaras et al.).",
+    "landscape": "The loss along the embedding shift (Fig. 3b–d of Liang et al.): theory and kernel on the published "
+    "pairs, and the published run.",
     "shift": "The gap at which the loss of published CLIP features is least, as they are moved along it.",
 }
 """One sentence for each figure of `showcase`."""
@@ -76,6 +85,39 @@ def _gap_flow(verdicts: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
+def _scene(verdicts: Sequence[Mapping[str, Any]]) -> Figure:
+    figure = Figure(figsize=(5.2, 4.6))
+    plot_sphere_scene(verdicts, ax=_axes(figure, 1, subplot_kw={"projection": "3d"})[0])  # type: ignore[arg-type]
+    return figure
+
+
+def _mismatch(verdicts: Sequence[Mapping[str, Any]]) -> Figure:
+    figure = Figure(figsize=(9.6, 3.8))
+    left, right = _axes(figure, 2)
+    plot_shuffled_phases(verdicts, ax=left)
+    plot_arc_phases(verdicts, ax=right)
+    return figure
+
+
+def _snapshots() -> Figure:
+    figure = Figure(figsize=(9.6, 3.4))
+    axes = _axes(figure, len(SNAPSHOTS), subplot_kw={"projection": "3d"})
+    for index, ax in enumerate(axes):
+        plot_snapshot(index, ax=ax)
+    axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, 0.04), ncols=2)
+    return figure
+
+
+def _landscape(verdicts: Sequence[Mapping[str, Any]]) -> Figure:
+    figure = Figure(figsize=(9.6, 3.2))
+    axes = _axes(figure, len(LANDSCAPE_SCALES))
+    for scale, ax in zip(LANDSCAPE_SCALES, axes, strict=True):
+        plot_landscape(verdicts, scale=scale, ax=ax)
+    axes[0].set_ylabel("image-to-text loss (nats)")
+    axes[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
 def _single(plot: Any, verdicts: Sequence[Mapping[str, Any]]) -> Figure:
     figure = Figure(figsize=(5.2, 3.3))
     plot(verdicts, ax=_axes(figure, 1)[0])
@@ -105,7 +147,12 @@ def showcase(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
         figures["initialisation"] = _single(plot_initialisation, verdicts)
         figures["cone"] = _cone(verdicts)
         figures["sphere"] = _single(plot_sphere, verdicts)
+        figures["scene"] = _scene(verdicts)
+        figures["mismatch"] = _mismatch(verdicts)
         figures["gap_flow"] = _gap_flow(verdicts)
+        figures["free_flow"] = _single(plot_flow_against_reduced, verdicts)
+        figures["snapshots"] = _snapshots()
+        figures["landscape"] = _landscape(verdicts)
         if minima(verdicts):
             figures["shift"] = _single(plot_shift, verdicts)
         for figure in figures.values():

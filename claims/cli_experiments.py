@@ -1,0 +1,74 @@
+"""``conetheory experiments``: what the papers vary, on towers that are trained here, with its errors."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from claims import SCHEMA
+from claims.cli_options import Json, count_from
+from claims.folder import write_atomically
+
+__all__ = ["experiments"]
+
+
+def experiments(
+    name: Annotated[str | None, typer.Argument(help="An experiment; without one, all are listed.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the runs; named again, what is missing is done.")] = None,
+    seeds: Annotated[int, typer.Option(parser=count_from(1), help="Seeds of each arm.")] = 3,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value of all arms, such as steps=1000; may be repeated.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="Another preset or TOML file than the experiment's.")] = None,
+    jobs: Annotated[int, typer.Option(parser=count_from(1), help="Processes, of one thread each.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Train all arms of an experiment and compare neighbours, seed by seed, with a Student interval."""
+    from dataclasses import replace
+
+    from empirical.data._names import known
+    from empirical.experiments import EXPERIMENTS
+
+    if name is None:
+        for each in EXPERIMENTS.values():
+            record = {"name": each.name, "question": each.question, "arms": [arm.name for arm in each.arms]}
+            typer.echo(json.dumps(record) if as_json else f"{each.name:18} {each.question} ({each.source})")
+        return
+    experiment = EXPERIMENTS[known("`NAME`", name, EXPERIMENTS)]
+    if out is None:
+        raise ValueError("`--out` must name a folder for the runs.")
+    if preset is not None:
+        experiment = replace(experiment, preset=preset)
+
+    from empirical.experiment_runs import run_experiment
+
+    def say(arm: str, seed: int, value: float) -> None:
+        typer.echo(f"{arm}, seed {seed}: {experiment.metric} {value:.4g}", err=True)
+
+    result = run_experiment(
+        experiment, out, seeds=range(seeds), settings=settings or (), jobs=jobs, on_run=None if as_json else say
+    )
+    found = {"schema": SCHEMA, **result.as_dict(), "settings": settings or []}
+    write_atomically(out / "experiment.json", json.dumps(found, indent=1) + "\n")
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    _show(found)
+
+
+def _show(found: dict[str, Any]) -> None:
+    what = f"change of {found['metric']}" if found["change"] else found["metric"]
+    typer.echo(f"{found['question']} {what}, {len(found['seeds'])} seeds; published: {found['source']}")
+    for arm in found["arms"]:
+        typer.echo(
+            f"  {arm['name']:14} {_number(arm['value'])} ± {_number(arm['stderr'])}   {_number(arm['published'])}"
+        )
+    for each in found["comparisons"]:
+        interval = each.get("interval")
+        bounds = f" in [{_number(interval[0])}, {_number(interval[1])}]" if interval else ""
+        typer.echo(f"  {' - '.join(each['arms'])}: {_number(each['value'])}{bounds}: {each['verdict']}")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
