@@ -13,6 +13,7 @@ import typer
 
 from claims import (
     cli_bench,
+    cli_embed,
     cli_embeddings,
     cli_evaluate,
     cli_experiments,
@@ -39,6 +40,7 @@ app.command("shift")(cli_embeddings.shift)
 app.command("bench")(cli_bench.bench)
 app.command("sweep")(cli_sweep.sweep)
 app.command("train")(cli_train.train)
+app.command("embed")(cli_embed.embed)
 app.command("evaluate")(cli_evaluate.evaluate)
 app.command("probe")(cli_probe.probe)
 app.command("experiments")(cli_experiments.experiments)
@@ -232,15 +234,24 @@ def figures(
         typer.Option(help="Paired embeddings to draw in two dimensions, as in Fig. 1 of Liang et al."),
     ] = None,
     view: Annotated[str, typer.Option(help="pca, svd (uncentred) or umap.")] = "pca",
+    run: Annotated[Path | None, typer.Option(help="Run folder: gap, loss and temperature against the step.")] = None,
+    experiment: Annotated[
+        Path | None, typer.Option(help="experiment.json of an experiment, or its folder: arms beside published values.")
+    ] = None,
     seed: Seed = 0,
 ) -> None:
-    """Draw theory (lines) against simulation (dots) and data (crosses), or the two clouds of your embeddings."""
+    """Draw theory (lines) against simulation (dots) and data (crosses), the two clouds of your embeddings, or a run."""
     from claims.figures import save_figures, showcase
 
     if embeddings:
         from claims.figures.embeddings import view_figure
 
         drawn = {f"embeddings_{view}": view_figure(embeddings, view=view, rng=seed)}
+    elif run or experiment:
+        from claims.figures.training import experiment_figure, run_figure
+
+        drawn = {"run": run_figure(run)} if run else {}
+        drawn |= {"experiment": experiment_figure(experiment)} if experiment else {}
     else:
         drawn = showcase(_verdicts(results) if results else [])
     for path in save_figures(drawn, out):

@@ -1,5 +1,5 @@
 """``conetheory evaluate``: retrieval, linear probe, zero-shot classification and attribute arithmetic of any paired
-embeddings, as they are or after an intervention.
+embeddings, or of trained towers, as they are or after an intervention.
 """
 
 import csv
@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from claims import SCHEMA
-from claims.cli_embeddings import Files, Keys, _pairs
+from claims.cli_embed import DataOptions, Step, data_options
+from claims.cli_embeddings import Keys, _pairs
 from claims.cli_options import Json, Seed, count_from, real_number
 
 __all__ = ["evaluate"]
@@ -104,13 +105,20 @@ def _labels(path: Path, n: int) -> Any:
 
 
 def _zero_shot(stage: _Stage, labels: Any, path: Path) -> dict[str, Any]:
-    """Return the zero-shot accuracy of x, and its change by the intervention, image by image."""
-    from empirical.zero_shot import class_embeddings, paired_change, zero_shot
+    """Return the zero-shot accuracy of x among the texts in a file."""
+    from empirical.zero_shot import class_embeddings
 
     prompts = _array("--class-embeddings", path, ndim=(2, 3))
     texts = class_embeddings(prompts[:, None] if prompts.ndim == 2 else prompts)
     if labels.dtype.kind not in "iu":
         raise ValueError(f"`--labels` must be numbers 0 … {len(texts) - 1} here, got {labels[0]!r}.")
+    return _classified(stage, texts, labels)
+
+
+def _classified(stage: _Stage, texts: Any, labels: Any) -> dict[str, Any]:
+    """Return the zero-shot accuracy of x, and its change by the intervention, image by image."""
+    from empirical.zero_shot import paired_change, zero_shot
+
     plain = zero_shot(stage.before.x, texts, labels)
     if stage.intervention is None:
         return plain.as_dict()
@@ -184,7 +192,13 @@ def _shown(found: dict[str, Any]) -> Iterator[str]:
 
 
 def evaluate(
-    files: Files,
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILES",
+            help="Embeddings as of conetheory gap; or trained towers: a run folder or, with --data, a published CLIP.",
+        ),
+    ],
     keys: Keys = None,
     groups: Annotated[
         Path | None, typer.Option(help="Group of each pair (.npy, or one id a line), as in conetheory gap.")
@@ -232,29 +246,81 @@ def evaluate(
     ] = None,
     bootstrap: Annotated[int, typer.Option(parser=count_from(2), help="Replicates, as in conetheory gap.")] = 200,
     max_queries: Annotated[int, typer.Option(parser=count_from(2), help="Queries of retrieval, at most.")] = 5000,
+    data: Annotated[
+        str | None, typer.Option(help="Kind of the pairs that towers are shown, as in conetheory embed.")
+    ] = None,
+    settings: DataOptions = None,
+    step: Step = None,
+    device: Annotated[str | None, typer.Option(help="Of the towers: auto (default), cpu, cuda or cuda:1.")] = None,
+    change: Annotated[
+        str | None, typer.Option(help="Arithmetic of towers on scenes: the attribute that changes; colour by default.")
+    ] = None,
+    keep: Annotated[str | None, typer.Option(help="And the one that stays; shape by default.")] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Evaluate paired embeddings: gap and retrieval; with --labels a linear probe of x, with --class-embeddings
     zero-shot classification, with --queries attribute arithmetic. An intervention comes first, if one is named.
+    Towers are asked all of it, as far as the labels and prompts of their pairs go.
     """
+    asked = {"--shift": shift, "--shift-x": shift_x, "--to-gap": to_gap, "--centre": centre}
+    asked |= {"--procrustes": procrustes, "--procrustes-means": procrustes_means}
+    asked |= {"--remove-top": remove_top, "--remove-coordinates": remove_coordinates}
+    limits = {"bootstrap": bootstrap, "max_queries": max_queries}
+    of_files = {"--keys": keys, "--groups": groups, "--labels": labels, "--class-embeddings": classes}
+    of_files |= {"--queries": queries, "--words": words}
+    if data is not None or _is_run(files):
+        _refuse(of_files, "belongs to files of embeddings: towers bring their own")
+        from claims.cli_evaluate_run import RunOptions, evaluate_run
+
+        if len(files) > 1:
+            raise ValueError(f"`FILES` must be one run or model, got {len(files)}.")
+        how = RunOptions(
+            data=data,
+            settings=data_options(settings),
+            step=step,
+            device=device or "auto",
+            change=change or "colour",
+            keep=keep or "shape",
+            asked=asked,
+            fit_share=fit_share,
+            lambdas=lam,
+            measured=limits,
+            seed=seed,
+        )
+        _say(evaluate_run(str(files[0]), how), as_json)
+        return
+    of_towers = {"--set": settings, "--step": step, "--device": device, "--change": change, "--keep": keep}
+    _refuse(of_towers, "belongs to trained towers, and these are files of embeddings")
     if classes is not None and labels is None:
         raise ValueError("`--class-embeddings` needs `--labels`, the class of each x.")
     if (queries is None) != (words is None):
         raise ValueError("`--queries` and `--words` need one another.")
     if queries is not None and fit_share is not None:
         raise ValueError("`--queries` and `--fit-share` exclude one another: queries name rows of the whole file.")
-    asked = {"--shift": shift, "--shift-x": shift_x, "--to-gap": to_gap, "--centre": centre}
-    asked |= {"--procrustes": procrustes, "--procrustes-means": procrustes_means}
-    asked |= {"--remove-top": remove_top, "--remove-coordinates": remove_coordinates}
     pairs = _pairs(files, keys, groups)
     names = None if labels is None else _labels(labels, pairs.n)
     stage = _staged(pairs, asked, fit_share, seed)
-    found = _measured(stage, bootstrap=bootstrap, max_queries=max_queries, seed=seed)
+    found = _measured(stage, **limits, seed=seed)
     if names is not None:
         found |= _with_labels(stage, names[stage.rows], classes, seed)
     if queries is not None and words is not None:
         found["arithmetic"] = _arithmetic(stage, queries, words, lam)
+    _say(found, as_json)
+
+
+def _is_run(files: list[Path]) -> bool:
+    """Whether the one thing named is a folder with a configuration; a folder of clip-retrieval has none."""
+    return len(files) == 1 and (files[0] / "config.json").is_file()
+
+
+def _refuse(options: dict[str, Any], why: str) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(f"`{name}` {why}; got {str(value)!r}.")
+
+
+def _say(found: dict[str, Any], as_json: bool) -> None:
     for line in [json.dumps(found)] if as_json else _shown(found):
         typer.echo(line)
 

@@ -8,7 +8,6 @@ import typer
 
 from claims import SCHEMA
 from claims.cli_options import Json, count_from
-from claims.folder import write_atomically
 
 __all__ = ["experiments"]
 
@@ -41,14 +40,21 @@ def experiments(
     if preset is not None:
         experiment = replace(experiment, preset=preset)
 
+    from claims.folder import write_atomically
     from empirical.experiment_runs import run_experiment
 
     def say(arm: str, seed: int, value: float) -> None:
-        typer.echo(f"{arm}, seed {seed}: {experiment.metric} {value:.4g}", err=True)
+        typer.echo(f"{arm}, seed {seed}: {_what(experiment.metric, experiment.change)} {value:.4g}", err=True)
 
-    result = run_experiment(
-        experiment, out, seeds=range(seeds), settings=settings or (), jobs=jobs, on_run=None if as_json else say
-    )
+    options = {"settings": settings or (), "jobs": jobs, "on_run": None if as_json else say}
+    try:
+        result = run_experiment(experiment, out, seeds=range(seeds), **options)
+    except RuntimeError as error:
+        from empirical.train import TrainingError  # needs torch, which is there if a run could fail
+
+        if not isinstance(error, TrainingError):
+            raise
+        raise ValueError(f"{error} The same command goes on from there.") from error
     found = {"schema": SCHEMA, **result.as_dict(), "settings": settings or []}
     write_atomically(out / "experiment.json", json.dumps(found, indent=1) + "\n")
     if as_json:
@@ -58,12 +64,17 @@ def experiments(
 
 
 def _show(found: dict[str, Any]) -> None:
-    what = f"change of {found['metric']}" if found["change"] else found["metric"]
-    typer.echo(f"{found['question']} {what}, {len(found['seeds'])} seeds; published: {found['source']}")
+    what = _what(found["metric"], found["change"]) + " since step 0" * found["change"]
+    seeds = len(found["seeds"])
+    typer.echo(f"{found['question']} {what}, {seeds} seed{'s' * (seeds > 1)}; published: {found['source']}")
+    typer.echo(f"  {'arm':14} {'mean':>8}   {'s.e.':>7} {'least':>8} {'greatest':>8} {'published':>9}")
     for arm in found["arms"]:
-        typer.echo(
-            f"  {arm['name']:14} {_number(arm['value'])} ± {_number(arm['stderr'])}   {_number(arm['published'])}"
-        )
+        known = [value for value in arm["values"] if value is not None] or [None]
+        columns = (arm["value"], min(known), max(known), arm["published"])
+        mean, least, greatest, published = map(_number, columns)
+        error = _number(arm["stderr"])
+        typer.echo(f"  {arm['name']:14} {mean:>8} ± {error:>7} {least:>8} {greatest:>8} {published:>9}")
+    typer.echo("differences, with 95 % intervals that hold together:")
     for each in found["comparisons"]:
         interval = each.get("interval")
         bounds = f" in [{_number(interval[0])}, {_number(interval[1])}]" if interval else ""
@@ -72,3 +83,7 @@ def _show(found: dict[str, Any]) -> None:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
+
+
+def _what(metric: str, change: bool) -> str:
+    return f"change of {metric}" if change else metric

@@ -43,7 +43,7 @@ COMMANDS = (
         [name]
         for name in (
             *("verify", "claims", "gap", "shift", "simulate", "figures", "certify", "doctor", "sweep", "bench"),
-            *("train", "evaluate", "probe", "experiments"),
+            *("train", "embed", "evaluate", "probe", "experiments"),
         )
     ),
 )
