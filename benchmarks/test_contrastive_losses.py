@@ -111,12 +111,9 @@ def memory_kib(field: str) -> int:
 @pytest.mark.parametrize("method", JOB.methods)
 def test_clip_loss_in_torch(benchmark, method):
     replay_row(benchmark, rows_of_job()[method])
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is asked of Linux")
-def test_memory_is_a_fifteenth():
-    found = {method: peak_mib(method) for method in JOB.methods}
-    assert MEMORY * found["ours"] <= found["peer-torch"], found
+    if sys.platform == "linux":  # which tells the peak of a process
+        benchmark.extra_info["peak_mib"] = peak_mib(method)
+        assert MEMORY * peak_mib("ours") <= peak_mib("peer-torch")
 
 
 if __name__ == "__main__":

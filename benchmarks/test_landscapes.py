@@ -3,6 +3,7 @@
 Rows of one group differ in how many pairs and shifts they do; `work` counts what is compared: cosines times shifts.
 """
 
+from collections.abc import Iterable
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -15,10 +16,12 @@ from claims.bench.job import Job, Route, Row, measure
 from claims.bench.landscapes import TEMPERATURES, naive_landscape
 from claims.bench.layers import plain
 from conetheory.shift import critical_temperature
+from sims.displaced_pairs import displaced_landscape, latitude
 from sims.mismatched_sphere import directional_landscape, sphere_points
 from sims.shift_bootstrap import bootstrap_critical_temperature
 from sims.shift_clouds import sample_parallel_clouds
 from sims.shift_landscape import shift_landscape
+from sims.shuffled_pairs import shuffled_pairing
 
 GENERIC = 1 / np.array([1.3, 11.0, 23.0, 37.0, 53.0, 97.0])
 SCALES = np.array([1.0, 5.0, 20.0, 35.0, 50.0, 100.0])
@@ -88,6 +91,18 @@ def shift_routes(n: int, batch: int, n_small: int, lambdas: np.ndarray, temperat
     return routes
 
 
+def naive_losses(images: np.ndarray, paths: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the symmetric losses (scales, steps) of texts given at every step, by the formula in NumPy."""
+    losses = []
+    for texts in paths:
+        cosines = images @ texts.T
+        for scale in SCALES:
+            logits = scale * cosines
+            both = [np.log(np.exp(logits - logits.max()).sum(axis)) + logits.max() for axis in (0, 1)]
+            losses.append(np.mean(sum(both) / 2 - np.diagonal(logits)))
+    return np.reshape(losses, (-1, SCALES.size)).T
+
+
 def sphere_routes() -> dict[str, Route]:
     """Return ours and the formula in NumPy: six pairs, half a degree a step, six scales."""
     images = np.arange(6) * 20.0 - 20.0
@@ -99,15 +114,26 @@ def sphere_routes() -> dict[str, Route]:
         return (curves.image_to_text + curves.text_to_image) / 2
 
     def naive() -> np.ndarray:
-        points = sphere_points(images, 90)
-        out = np.empty((SCALES.size, steps.size))
-        for k, step in enumerate(steps):
-            cosines = points @ sphere_points(texts, 90 + step).T
-            for s, scale in enumerate(SCALES):
-                logits = scale * cosines
-                both = [np.log(np.exp(logits - logits.max()).sum(axis)) + logits.max() for axis in (0, 1)]
-                out[s, k] = np.mean(sum(both) / 2 - np.diagonal(logits))
-        return out
+        return naive_losses(sphere_points(images, 90), (sphere_points(texts, 90 + step) for step in steps))
+
+    def accuracy(loss: np.ndarray) -> dict[str, Any]:
+        return {"error": float(np.max(np.abs(loss - naive()))), "error_of": "loss, against NumPy"}
+
+    return {"ours": Route(call=ours, accuracy=accuracy), "naive": Route(call=naive, accuracy=accuracy)}
+
+
+def displaced_routes() -> dict[str, Route]:
+    """Return ours and the formula in NumPy: 64 pairs in 16 dimensions, 61 latitudes, six scales."""
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((64, 16))
+    images /= np.linalg.norm(images, axis=1, keepdims=True)
+    path, steps = latitude(images[shuffled_pairing(64, 16, rng=rng)]), np.linspace(-1.5, 1.5, 61)
+
+    def ours() -> np.ndarray:
+        return displaced_landscape(images, path.at(steps), SCALES).symmetric
+
+    def naive() -> np.ndarray:
+        return naive_losses(np.pad(images, ((0, 0), (0, 1))), path.at(steps))
 
     def accuracy(loss: np.ndarray) -> dict[str, Any]:
         return {"error": float(np.max(np.abs(loss - naive()))), "error_of": "loss, against NumPy"}
@@ -161,6 +187,12 @@ JOBS = {
             routes=bootstrap_routes,
         ),
         Job(name="sphere landscape, six pairs", unit="landscape", methods=("ours", "naive"), routes=sphere_routes),
+        Job(
+            name="displaced pairs, 64 in 16 dimensions, 61 latitudes, six scales",
+            unit="landscape",
+            methods=("ours", "naive"),
+            routes=displaced_routes,
+        ),
     )
 }
 

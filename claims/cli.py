@@ -1,6 +1,7 @@
 """The command line. Nothing heavy is imported before a command runs, so ``--help`` answers at once."""
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator
@@ -290,6 +291,9 @@ def _interrupt(number: int, frame: object) -> None:
 
 def main() -> None:
     """Run the command line; errors are one line on standard error and exit code 2."""
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "PASSIVE"
+    )  # threads of torch that spin made a busy machine ten times slower
     if current_thread() is main_thread():  # only there may a handler be set
         signal.signal(signal.SIGTERM, _interrupt)
     try:

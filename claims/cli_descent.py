@@ -1,33 +1,18 @@
 """``conetheory simulate descent``: features that train by stochastic steps, with the treatments of two papers."""
 
 import json
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from claims import SCHEMA
 from claims.cli_options import Json, Seed, count_from, real_number
+from claims.cli_temperature import LAWS, temperature_law
 
 __all__ = ["descent"]
 
-_LAWS = ("exp", "linear", "softplus", "fixed", "straight", "alternating")
 _COLUMNS = ("loss", "gap_norm", "beta", "matched", "alignment", "uniformity")
-
-
-def _law(name: str, scale: float, temperature: float, end: float, horizon: float) -> Any:
-    """Return the temperature law of that name."""
-    from conetheory import temperature_laws as laws
-    from conetheory._arrays import as_choice
-    from conetheory._scalars import positive_number
-    from sims.temperature_plans import alternating_temperature, straight_temperature
-
-    as_choice("--law", name, _LAWS)
-    if name == "exp":
-        return laws.exponential_law(positive_number("--law-scale", scale))
-    if name in ("straight", "alternating"):
-        plan = straight_temperature if name == "straight" else alternating_temperature
-        return plan(temperature, positive_number("--end-temperature", end), horizon)
-    return {"linear": laws.linear_law, "softplus": laws.softplus_law, "fixed": laws.fixed_law}[name]()
 
 
 def descent(
@@ -36,7 +21,7 @@ def descent(
     batch: Annotated[int, typer.Option(parser=count_from(2), help="Pairs a step; divides --pairs.")] = 16,
     epochs: Annotated[int, typer.Option(parser=count_from(1), help="Epochs.")] = 1000,
     learning_rate: Annotated[float, typer.Option(parser=real_number, help="Time of the flow in an epoch.")] = 5e-4,
-    law: Annotated[str, typer.Option(help=f"Temperature: {', '.join(_LAWS)}.")] = "exp",
+    law: Annotated[str, typer.Option(help=f"Temperature: {', '.join(LAWS)}.")] = "exp",
     law_scale: Annotated[float, typer.Option(parser=real_number, help="s of exp(ν/s).")] = 1.0,
     temperature: Annotated[float, typer.Option(parser=real_number, help="Temperature at the start.")] = 0.07,
     end_temperature: Annotated[
@@ -55,13 +40,16 @@ def descent(
 ) -> None:
     """Two cones whose features train freely: the gap that a treatment leaves, means and standard errors over starts."""
     from conetheory._scalars import positive_number
-    from sims.feature_descent import DescentPlan, sample_descents
+    from conetheory.errors import ConvergenceError
+    from sims.feature_descent import MOST_SCALE, DescentPlan, sample_descents
     from sims.flow_seeds import estimates
     from sims.flow_starts import cone_start
 
     if pairs % batch:
         raise ValueError(f"`--batch` must divide `--pairs`, {pairs}, got {batch}.")
     beta0 = 1 / positive_number("--temperature", temperature)
+    if not beta0 <= MOST_SCALE:
+        raise ValueError(f"`--temperature` must be at least 1/{MOST_SCALE:g}, got {temperature}.")
     horizon = epochs * positive_number("--learning-rate", learning_rate)
     options = {
         "temperature_rate": temperature_rate,
@@ -73,7 +61,7 @@ def descent(
     }
     try:
         plan = DescentPlan(
-            law=_law(law, law_scale, temperature, end_temperature, horizon),
+            law=temperature_law(law, law_scale, temperature, end_temperature, horizon),
             beta0=beta0,
             batch=batch,
             learning_rate=learning_rate,
@@ -82,9 +70,11 @@ def descent(
     except ValueError as error:
         raise ValueError(_as_option(str(error), options)) from None
     records = sorted({0, epochs // 4, epochs // 2, 3 * epochs // 4, epochs})
-    found = sample_descents(
-        lambda rng: cone_start(pairs, dim, 0.3, 1.2, rng=rng), plan, records, seeds, rng=seed, workers=jobs
-    )
+    start = partial(cone_start, pairs, dim, 0.3, 1.2)
+    try:
+        found = sample_descents(lambda rng: start(rng=rng), plan, records, seeds, rng=seed, workers=jobs)
+    except ConvergenceError as error:
+        raise ValueError(f"{error} Smaller `--learning-rate` or `--temperature-rate`, or a warmer end?") from error
     columns = {name: estimates(getattr(found, name)) for name in _COLUMNS}
     shown = {
         "epoch": records,
@@ -103,7 +93,6 @@ def descent(
 
 def _as_option(message: str, names: Any) -> str:
     """Return the message with the argument's name as the option's."""
-    for name in (*names, "beta0"):
-        option = "--temperature" if name == "beta0" else "--" + name.replace("_", "-")
-        message = message.replace(f"`{name}`", f"`{option}`")
+    for name in names:
+        message = message.replace(f"`{name}`", f"`--{name.replace('_', '-')}`")
     return message

@@ -11,11 +11,11 @@ import typer
 
 from claims import SCHEMA
 from claims.cli_options import Json, Seed, count_from, real_number
+from claims.cli_temperature import LAWS, temperature_law
 
 __all__ = ["flow"]
 
 _STARTS = ("uniform", "cones")
-_LAWS = ("exp", "linear", "softplus", "fixed", "straight", "cosine")
 _COLUMNS = ("loss", "gap_norm", "beta", "margin", "matched", "alignment", "uniformity")
 
 
@@ -33,23 +33,6 @@ def _frozen(text: str) -> list[int]:
         return [int(word) for word in text.split(",")] if text else []
     except ValueError:
         raise ValueError(f"`--frozen` must be whole numbers with commas between them, got {text!r}.") from None
-
-
-def _law(name: str, scale: float, temperature: float, end: float, horizon: float) -> Any:
-    """Return the temperature law of that name."""
-    from conetheory._arrays import as_choice
-    from conetheory._scalars import positive_number
-    from conetheory.temperature_laws import exponential_law, fixed_law, linear_law, scheduled_law, softplus_law
-
-    if as_choice("--law", name, _LAWS) == "exp":
-        return exponential_law(positive_number("--law-scale", scale))
-    if name not in ("straight", "cosine"):
-        return {"linear": linear_law, "softplus": softplus_law, "fixed": fixed_law}[name]()
-    change = positive_number("--end-temperature", end) - temperature
-    horizon = positive_number("--horizon", horizon)
-    if name == "straight":
-        return scheduled_law(lambda t: 1 / (temperature + change * min(t / horizon, 1.0)))
-    return scheduled_law(lambda t: 1 / (temperature + change * (1 - math.cos(2 * math.pi * t / horizon)) / 2))
 
 
 def _drawn(start: str, pairs: int, dim: int, half_angle_deg: float, axes_angle_deg: float) -> Any:
@@ -160,15 +143,19 @@ def flow(
     frozen: Annotated[str, typer.Option(help="Coordinates that no gradient reaches, with commas between them.")] = "",
     law: Annotated[
         str,
-        typer.Option(help=f"Law of the logit scale: {', '.join(_LAWS)}; the last two move τ on a schedule."),
+        typer.Option(help=f"Law of the logit scale: {', '.join(LAWS)}; the last two move τ on a schedule."),
     ] = "exp",
     law_scale: Annotated[float, typer.Option(parser=real_number, help="s of the law exp, e^(ν/s).")] = 1.0,
     end_temperature: Annotated[
         float,
-        typer.Option(parser=real_number, help="τ at the end of the law straight, at the far turn of the law cosine."),
+        typer.Option(
+            parser=real_number,
+            help="τ at the end of the law straight, in the middle of a cycle of the law alternating.",
+        ),
     ] = 0.04,
     horizon: Annotated[
-        float, typer.Option(parser=real_number, help="Time that the law straight takes; the period of the law cosine.")
+        float,
+        typer.Option(parser=real_number, help="Time that the law straight takes; a cycle of the law alternating."),
     ] = 100.0,
     temperature_rate: Annotated[
         float, typer.Option(parser=real_number, help="Learning rate of the temperature, that of the rows being 1.")
@@ -192,7 +179,7 @@ def flow(
     from sims.flow_seeds import sample_flows
 
     beta0 = 1 / positive_number("--temperature", temperature)
-    chosen = _law(law, law_scale, temperature, end_temperature, horizon)
+    chosen = temperature_law(law, law_scale, temperature, end_temperature, horizon)
     draw = _drawn(start, pairs, dim, half_angle_deg, axes_angle_deg)
     starts, when = _starts(draw, embeddings or [], mismatched, seeds, seed), _times(times)
     options = {
@@ -211,11 +198,13 @@ def flow(
 
 @contextmanager
 def _options_named() -> Iterator[None]:
-    """Let an error name the option that was typed, not the argument of a function."""
+    """Let an error name the option that was typed, not the argument of a function; a flow that cannot go on is one."""
+    from conetheory.errors import ConvergenceError
+
     typed = {"times": "--times", "frozen": "--frozen", "rtol": "--rtol", "temperature_rate": "--temperature-rate"}
     try:
         yield
-    except ValueError as error:
+    except (ValueError, ConvergenceError) as error:
         text = str(error)
         for name, option in typed.items():
             text = text.replace(f"`{name}`", f"`{option}`")

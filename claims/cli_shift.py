@@ -31,6 +31,7 @@ def shift(
     """
     import numpy as np
 
+    from conetheory.errors import ConvergenceError
     from conetheory.shift_limit import batch_loss, shift_limit, shift_scale
     from sims.shift_clouds import simulate_shift
 
@@ -41,11 +42,17 @@ def shift(
         if not 0 < number < most:
             raise ValueError(f"`{name}` must lie in (0, {most}), got {number}.")
     lambdas, height = np.linspace(-0.5, 1.5, points), gap / 2
+    try:
+        limits = [shift_limit(dim, matched_cosine, height, tau, batch=batch) for tau in temperature]
+    except ConvergenceError as error:
+        raise ValueError(
+            f"`--dim`, `--matched-cosine` and `--batch` must leave a minimum in reach, got {dim}, {matched_cosine} and "
+            f"{batch}: {error}"
+        ) from None
     found = simulate_shift(
         dim, matched_cosine, height, lambdas, temperature, batch=batch, n_batches=batches, n_clouds=clouds, rng=seed
     )
-    for tau, mean, stderr in zip(temperature, found.mean, found.stderr, strict=True):
-        limit = shift_limit(dim, matched_cosine, height, tau, batch=batch)
+    for tau, limit, mean, stderr in zip(temperature, limits, found.mean, found.stderr, strict=True):
         _show(
             {
                 "temperature": tau,

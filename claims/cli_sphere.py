@@ -26,8 +26,8 @@ def _swapped(text: str, pairs: int) -> list[int]:
         first, second = (int(word) for word in text.split(","))
     except ValueError:
         raise ValueError(f"`--swap` must be two numbers of pairs with a comma between them, got {text!r}.") from None
-    if not (0 <= first < pairs and 0 <= second < pairs):
-        raise ValueError(f"`--swap` must name pairs from 0 to {pairs - 1}, got {text!r}.")
+    if not (0 <= first < pairs and 0 <= second < pairs and first != second):
+        raise ValueError(f"`--swap` must name two pairs from 0 to {pairs - 1}, got {text!r}.")
     pairing[first], pairing[second] = pairing[second], pairing[first]
     return pairing
 
@@ -82,7 +82,8 @@ def sphere(
     spacing_deg: Annotated[
         float,
         typer.Option(
-            parser=real_number, help="Degrees between neighbours; 20 in the authors' code, 15 in their appendix."
+            parser=real_number,
+            help="Degrees between neighbours on the equator; 20 in the authors' code, 15 in their appendix.",
         ),
     ] = 20.0,
     swap: Annotated[str, typer.Option(help="The two pairs whose texts are exchanged; '' for none.")] = "0,1",

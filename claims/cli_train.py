@@ -1,6 +1,9 @@
 """``conetheory train``: two towers, from a preset or a TOML file to a run folder."""
 
 import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +11,7 @@ import typer
 
 from claims import SCHEMA
 from claims.cli_options import Json
+from empirical.presets import PRESETS
 
 __all__ = ["train"]
 
@@ -15,7 +19,7 @@ __all__ = ["train"]
 def train(
     config: Annotated[
         str,
-        typer.Argument(help="A preset (digits, scenes-tiny, vit-s8-scenes, liang, yaras, fahim, …) or a .toml file."),
+        typer.Argument(help=f"A preset ({', '.join(PRESETS)}) or a .toml file."),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the run: configuration, metrics, checkpoints, embeddings.")],
     changes: Annotated[
@@ -34,13 +38,11 @@ def train(
         from empirical.train import train as run
     except ModuleNotFoundError as error:
         raise ImportError(f"training needs {error.name}: pip install 'conetheory[empirical]'") from error
-    from claims.console import Progress
-
-    with Progress(plan.steps) as bar:
-        try:
-            result = run(plan, out, resume=resume, on_step=lambda report: bar.stage(_label(report), report.step))
-        except TrainingError as error:
-            raise ValueError(f"{error} With --resume the run goes on from there.") from error
+    try:
+        with _watched(plan.steps) as watch:
+            result = run(plan, out, resume=resume, on_step=watch)
+    except TrainingError as error:
+        raise ValueError(f"{error} With --resume the run goes on from there.") from error
     if not result.metrics:  # another process of torchrun says it
         return
     found = {
@@ -52,6 +54,36 @@ def train(
     for line in _lines(result.metrics):
         typer.echo(line)
     typer.echo(f"{result.steps - result.resumed_from} steps, {result.images_per_second:.0f} images/s: {out}", err=True)
+
+
+@contextmanager
+def _watched(steps: int) -> Iterator[Callable[[Any], None]]:
+    """Yield what shows each report in a bar; if the run is interrupted, say where it can go on, and end with code 130.
+
+    Of the processes of torchrun only the first shows anything.
+    """
+    from claims.console import Progress
+
+    first = os.environ.get("RANK", "0") == "0"
+    seen: list[Any] = []
+    try:
+        with Progress(steps) if first else nullcontext() as bar:
+
+            def watch(report: Any) -> None:
+                seen[:] = [report]
+                bar.stage(_label(report), report.step)  # pyright: ignore[reportOptionalMemberAccess]
+
+            yield watch
+    except KeyboardInterrupt:
+        if first:
+            typer.echo(f"conetheory: interrupted; {_kept(*seen)}", err=True)
+        raise typer.Exit(130) from None
+
+
+def _kept(report: Any = None) -> str:
+    if report is None or not report.saved:
+        return "there is no checkpoint yet: with --resume the run begins anew."
+    return f"step {report.step} was done, and with --resume the run goes on from the checkpoint of step {report.saved}."
 
 
 def _label(report: Any) -> str:

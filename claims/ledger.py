@@ -54,6 +54,7 @@ _MODULES = (
     "claims.yaras.mitigations",
     "claims.fahim.uniformity",
     "claims.fahim.free_features",
+    "claims.fahim.stages",
     "claims.beyond.duals",
     "claims.beyond.towers",
     "claims.beyond.weight_laws",

@@ -10,6 +10,8 @@ References
 .. [1] Ours: ``docs/theory.md``, 6.14.
 """
 
+import math
+
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
@@ -19,6 +21,8 @@ from ._arrays import as_positive
 from ._scalars import number
 
 __all__ = ["repulsion_window", "triple_curvature"]
+
+_LEAST = 1e-100  # degrees: the square of a smaller angle may underflow
 
 
 def triple_curvature(spacing_deg: float, scale: ArrayLike) -> Float[np.ndarray, "..."] | np.float64:
@@ -30,7 +34,7 @@ def triple_curvature(spacing_deg: float, scale: ArrayLike) -> Float[np.ndarray, 
     Parameters
     ----------
     spacing_deg : float
-        Angle delta between neighbours, in (0, 90) degrees.
+        Angle delta between neighbours, in [1e-100, 90) degrees.
     scale : array_like, shape (...)
         Inverse temperature s, positive.
 
@@ -61,7 +65,7 @@ def repulsion_window(spacing_deg: float) -> tuple[float, float] | None:
     Parameters
     ----------
     spacing_deg : float
-        Angle delta between neighbours, in (0, 90) degrees.
+        Angle delta between neighbours, in [1e-100, 90) degrees.
 
     Returns
     -------
@@ -86,11 +90,14 @@ def repulsion_window(spacing_deg: float) -> tuple[float, float] | None:
     if _margin(best, rest) <= 0:
         return None
     high = float(np.log((1 - 2 * rest) / rest)) + 1e-3  # beyond it the first term alone is below the last
-    return _root(rest, 0.0, best) / rest, _root(rest, best, high) / rest
+    return _root(rest, rest / 2, best) / rest, _root(rest, best, high) / rest
 
 
 def _root(rest: float, low: float, high: float) -> float:
-    return float(brentq(_margin, low, high, args=(rest,), xtol=1e-300, rtol=1e-12))  # pyright: ignore[reportArgumentType]
+    """Return the root of `_margin` between two numbers, in its logarithm: the lower may be far below the upper."""
+    ends = math.log(low), math.log(high)
+    root = brentq(lambda log_near: float(_margin(np.exp(log_near), rest)), *ends, xtol=1e-13)
+    return math.exp(root)  # pyright: ignore[reportArgumentType]
 
 
 def _margin(near: ArrayLike, rest: float) -> np.ndarray | np.float64:
@@ -102,6 +109,6 @@ def _margin(near: ArrayLike, rest: float) -> np.ndarray | np.float64:
 def _deficit(spacing_deg: float) -> float:
     """Return 1 - cos of the spacing, without cancellation."""
     value = number("spacing_deg", spacing_deg)
-    if not 0 < value < 90:
-        raise ValueError(f"`spacing_deg` must lie in (0, 90), got {value!r}.")
+    if not _LEAST <= value < 90:
+        raise ValueError(f"`spacing_deg` must lie in [{_LEAST:g}, 90), got {value!r}.")
     return 2 * float(np.sin(np.deg2rad(value) / 2)) ** 2

@@ -23,6 +23,8 @@ from .errors import ConvergenceError
 from .mismatch import circle_points, critical_scale
 from .von_mises_fisher import concentration, log_partition, moments
 
+_FEW = 1e-5  # below it two terms of the expansion in the fraction are right to 3e-11, in any dimension
+
 __all__ = ["ShuffledScale", "arc_critical_scales", "neighbour_swaps", "shuffled_critical_scale", "shuffled_scale"]
 
 
@@ -79,8 +81,10 @@ def shuffled_critical_scale(dim: int, fraction: ArrayLike) -> Float[np.ndarray, 
     good = (fraction >= 0) & (fraction <= 1)
     if not np.all(good):
         raise ValueError(f"`fraction` must lie in [0, 1], got {float(fraction[~good].flat[0])!r}.")
-    some = np.where(fraction > 0, fraction, 1.0)
-    return np.where(fraction > 0, concentration(dim, 1.0 - some), np.inf)[()]
+    few = fraction < _FEW  # 1 - f would lose the digits of f: the large scales' own law
+    scales = concentration(dim, 1.0 - np.where(few, 1.0, fraction))
+    with np.errstate(divide="ignore", over="ignore"):  # inf at 0
+        return np.where(few, (dim - 1) / (2 * fraction) - (dim - 3) / 4, scales)[()]
 
 
 def shuffled_scale(dim: int, n_shuffled: int, n: int) -> ShuffledScale:
@@ -105,8 +109,8 @@ def shuffled_scale(dim: int, n_shuffled: int, n: int) -> ShuffledScale:
     Returns
     -------
     ShuffledScale
-        Mean and deviation from :math:`m` one deviation either side. Measured: mean within 1 % from n = 128 on for f
-        between .1 and .75 and d from 2 to 32.
+        Mean and deviation from :math:`m` one deviation either side. Measured: mean within 1 % for f between .25 and
+        .75 and d from 3 to 32 from n = 48 on; for f = .125, or d = 2, from n = 128 on.
 
     Raises
     ------
@@ -152,11 +156,12 @@ def _finite_slope(dim: int, n: int, scale: ArrayLike) -> np.ndarray:
     scale = np.asarray(scale)
     once, twice = moments(dim, scale), moments(dim, 2 * scale)
     partition = log_partition(dim, scale)
-    own = np.exp(scale - partition) / n
-    share, share_slope = 1 + own - 1 / n, once.deficit * own
-    reach = np.exp(log_partition(dim, 2 * scale) - 2 * partition)
-    spread = 2 * (twice.resultant - once.resultant) * reach / share**2 - 2 * (reach - 1) * share_slope / share**3
-    return np.asarray(once.resultant + share_slope / share - (n - 1) / (2 * n**2) * spread)
+    log_own = scale - partition - np.log(n)
+    log_share = np.logaddexp(np.log1p(-1 / n), log_own)  # of 1 + omega; in logarithms, as d may be large
+    own_slope = once.deficit * np.exp(log_own - log_share)
+    reach = np.exp(log_partition(dim, 2 * scale) - 2 * (partition + log_share))
+    spread = 2 * (twice.resultant - once.resultant) * reach - 2 * (reach - np.exp(-2 * log_share)) * own_slope
+    return np.asarray(once.resultant + own_slope - (n - 1) / (2 * n**2) * spread)
 
 
 def neighbour_swaps(n: int, swaps: int) -> Int[np.ndarray, " n"]:

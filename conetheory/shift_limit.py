@@ -32,6 +32,7 @@ from scipy.optimize import brentq
 
 from ._arrays import as_array, as_count, as_nonnegative, as_positive
 from ._scalars import as_fraction, number, positive_number
+from .errors import ConvergenceError
 from .von_mises_fisher import concentration, log_partition
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
 _NARROW = 42.0  # minus the log of a share that is left out
 _STEP = 0.2  # of the trapezoidal rules, over their strips of analyticity: an error of e^(-π²/step)
 _BLOCK = 1 << 20  # nodes of the double integral held at once
+_LARGEST = 1e4  # κ of a batch: the nodes grow with it
 _Numbers = Float[np.ndarray, "..."] | np.float64
 
 
@@ -150,7 +152,7 @@ def batch_loss(dim: int, matched_cosine: float, kappa: ArrayLike, batch: int) ->
     Parameters
     ----------
     dim, matched_cosine, kappa
-        As in `limit_loss`.
+        As in `limit_loss`; κ at most 10⁴.
     batch : int
         Pairs b ≥ 1 of a batch.
 
@@ -167,7 +169,7 @@ def batch_loss(dim: int, matched_cosine: float, kappa: ArrayLike, batch: int) ->
     Notes
     -----
     Frullani's integral for the logarithm, and the Laplace transform of a sum of independent terms. Both integrals by
-    the trapezoidal rule in ln t and in artanh u, which converges exponentially. Time grows with κ/√d.
+    the trapezoidal rule, in ln t and in arsinh artanh u, which converges exponentially. Time grows with κ.
 
     Examples
     --------
@@ -220,6 +222,9 @@ def best_scale(dim: int, matched_cosine: float, *, batch: int | None = None) -> 
     ------
     ValueError, TypeError
         If an argument is out of range.
+    ConvergenceError
+        For a batch whose best scale lies beyond 10⁴, or whose slope underflows: in very many dimensions no other pair
+        comes near.
 
     Examples
     --------
@@ -238,8 +243,12 @@ def best_scale(dim: int, matched_cosine: float, *, batch: int | None = None) -> 
         return _integrals(dim, rho, kappa, batch)[1]
 
     high = many
-    while slope(high) < 0:
+    while high <= _LARGEST and (at_high := slope(high)) <= 0:
+        if at_high == 0:
+            raise ConvergenceError("The slope of the loss underflows: too few pairs a batch.", value=high, error=np.inf)
         high *= 1.5
+    if high > _LARGEST:
+        raise ConvergenceError(f"The best scale of a batch lies beyond {_LARGEST:g}.", value=high, error=np.inf)
     return float(brentq(slope, 0.0, high, rtol=1e-11, xtol=1e-11))  # type: ignore[arg-type]
 
 
@@ -306,16 +315,23 @@ def _each(dim: int, matched_cosine: float, kappa: ArrayLike, batch: int) -> tupl
     """Return loss and slope at each κ."""
     dim, rho = as_count("dim", dim, minimum=2), _as_matched(matched_cosine)
     kappa, batch = as_nonnegative("kappa", kappa), as_count("batch", batch)
+    if not np.all(kappa <= _LARGEST):
+        raise ValueError(f"`kappa` must be at most {_LARGEST:g} for a batch, got {float(np.max(kappa))!r}.")
     found = np.array([_integrals(dim, rho, float(k), batch) for k in kappa.ravel()]).reshape(*kappa.shape, 2)
     return found[..., 0][()], found[..., 1][()]
 
 
 def _directions(dim: int, kappa: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return nodes and weights for the cosine u = tanh v of two random directions, of density sech^(d-1) v in v."""
+    """Return nodes and weights for the cosine u = tanh v of two random directions, of density sech^(d-1) v in v.
+
+    The rule is in w, v = sinh w: a few dimensions have long tails in v, in which u hardly moves.
+    """
     step = min(_STEP / max(kappa, 1.0), 3 * _STEP / np.sqrt(dim))
     far = np.arccosh(np.exp((_NARROW + min(kappa, _NARROW + dim)) / (dim - 1)))  # for small losses the far end decides
-    v = step * np.arange(-np.ceil(far / step), np.ceil(far / step) + 1)
-    weights = np.cosh(v) ** (1.0 - dim)
+    last = np.ceil(np.arcsinh(far) / step)
+    w = step * np.arange(-last, last + 1)
+    v = np.sinh(w)
+    weights = np.cosh(v) ** (1.0 - dim) * np.cosh(w)
     return np.tanh(v), weights / weights.sum()
 
 

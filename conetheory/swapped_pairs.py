@@ -21,6 +21,7 @@ References
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
+from scipy.special import expit
 from scipy.stats import binom
 
 from ._arrays import as_choice, as_count
@@ -219,6 +220,6 @@ def swapped_gap_speed(gamma: float, beta: float, n: int, *, kind: str = "hard", 
     speed = 0.0
     for weight, name in ((1 - fraction, "none"), (fraction, kind)):
         chance, log_ratio, slope = _levels(gamma, beta, n, name)
-        falls = chance @ (slope / (1 + np.exp(-log_ratio)))
+        falls = chance @ (slope * expit(log_ratio))
         speed -= weight * 2 * gamma * (1 - gamma**2) * float(falls)
     return speed

@@ -105,7 +105,7 @@ def _through(module: Any, flow: PairFlow, pooled: bool) -> PairFlow:
         return flow
     if kind is nn.LayerNorm:
         return _normalised(module, flow, layer_norm, pooled)
-    if kind is nn.RMSNorm or kind.__name__.endswith("RMSNorm"):
+    if _is_rms_norm(module):
         return _normalised(module, flow, rms_norm, pooled)
     if (phi := _activation(module)) is not None:
         return _activated(phi, flow, pooled)
@@ -203,6 +203,21 @@ def _normalised(module: Any, flow: PairFlow, norm: Callable[[PairState], PairSta
     return replace(flow, state=dense(flow.state, sigma_w2=square, sigma_b2=shift), gaussian=False)
 
 
+def _is_rms_norm(module: Any) -> bool:
+    """Return whether `module` is nn.RMSNorm, or is called so and does the same: Gemma's, of gain 1 + weight, is not."""
+    import torch
+
+    if type(module) is torch.nn.RMSNorm:
+        return True
+    gain = getattr(module, "weight", None)
+    if not type(module).__name__.endswith("RMSNorm") or gain is None or gain.ndim != 1:
+        return False
+    units = torch.linspace(1, 2, len(gain), dtype=gain.dtype, device=gain.device)
+    with torch.no_grad():
+        expected = gain * units / units.square().mean().sqrt()
+        return torch.allclose(module(units[None])[0], expected, rtol=0.02, atol=1e-3)  # for half precision and any ε
+
+
 def _shrunk(module: Any, state: PairState, norm: Callable[[PairState], PairState]) -> PairState:
     r"""Return the normalised state: of mean squares v/(v + ε) and not 1, v what the normalisation divides by."""
     eps = getattr(module, "eps", getattr(module, "variance_epsilon", None))
@@ -236,8 +251,7 @@ def _traced(module: Any, flow: PairFlow, pooled: bool) -> PairFlow:
 
     class Tracer(fx.Tracer):
         def is_leaf_module(self, m: Any, module_qualified_name: str) -> bool:
-            known = _activation(m) is not None or type(m).__name__.endswith("RMSNorm")
-            return known or super().is_leaf_module(m, module_qualified_name)
+            return _activation(m) is not None or _is_rms_norm(m) or super().is_leaf_module(m, module_qualified_name)
 
     try:
         nodes = list(Tracer().trace(module).nodes)
@@ -251,10 +265,22 @@ def _traced(module: Any, flow: PairFlow, pooled: bool) -> PairFlow:
         if node.op == "placeholder" and not flows:
             flows[node] = flow
         elif node.op == "call_module":
-            flows[node] = _through(module.get_submodule(node.target), _known(flows, node.args[0]), pooled)
+            child, (value, *others) = module.get_submodule(node.target), (*node.args, *node.kwargs.values(), None)[:2]
+            if others != [None]:
+                raise NoPrediction(f"{type(child).__name__} takes more than one tensor")
+            _refuse_change_in_place(node, getattr(child, "inplace", False), flows)
+            flows[node] = _through(child, _known(flows, value), pooled)
         elif node.op in ("call_function", "call_method"):
+            changes = node.target in (operator.iadd, "add_") or bool(node.kwargs.get("inplace"))
+            _refuse_change_in_place(node, changes, flows)
             flows[node] = _called(node.target, [_known(flows, arg) for arg in node.args], node.kwargs, pooled)
     raise NoPrediction(f"{type(module).__name__} returns nothing")
+
+
+def _refuse_change_in_place(node: Any, changes: bool, flows: dict[Any, PairFlow]) -> None:
+    """Refuse a node that changes its argument in place, if that is used afterwards by the name that it had before."""
+    if changes and any(user is not node and user not in flows for user in node.all_input_nodes[0].users):
+        raise NoPrediction(f"{getattr(node.target, '__name__', node.target)} changes in place what is used again")
 
 
 def _known(flows: dict[Any, PairFlow], value: Any) -> PairFlow:

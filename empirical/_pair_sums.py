@@ -36,11 +36,14 @@ class PairSums:
 
     Attributes
     ----------
+    dim : int
+        Units of a point.
     undefined : int
         Points that are zero and have no direction; their cosines count as 0.
     """
 
     def __init__(self, dim: int) -> None:
+        self.dim = dim
         self._counts = np.zeros(_FOLDS, dtype=np.int64)
         self._vectors = np.zeros((_FOLDS, dim))
         self._rest = np.zeros((_FOLDS, 3))  # sums of ‖u‖², of the mean square and of the cosine within an input

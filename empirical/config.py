@@ -87,7 +87,8 @@ class DataConfig(_Checked):
     mismatch : float
         Fraction of training captions that are permuted.
     corruption, corrupted : str, float
-        Kind of `empirical.data.mismatch.corrupted`, and its fraction; of the held-out captions too.
+        Kind of `empirical.data.mismatch.corrupted`, and its fraction. It is the law of all captions, the held-out ones
+        too: how much they tell of their images. A mismatch is a fault of training pairs alone.
     workers, loader : int, str
         Threads or processes that read ahead.
     """
@@ -153,6 +154,10 @@ class ModelConfig(_Checked):
             raise ValueError("`checkpoint` must name a published model if `kind` is checkpoint, and only then.")
         if self.kind != "checkpoint" and self.dim < 1:
             raise ValueError(f"`dim` must be at least 1, got {self.dim}.")
+        if self.kind == "checkpoint" and self.tokens in ("words", "bytes"):
+            raise ValueError(f"`tokens` must name the tokenizer of {self.checkpoint!r}, got {self.tokens!r}.")
+        if self.kind == "resnet" and self.gradient_checkpointing:
+            raise ValueError("`gradient_checkpointing` must be false if `kind` is resnet, which has none.")
         for width, heads in (("image_width", "image_heads"), ("text_width", "text_heads")):
             if getattr(self, width) % getattr(self, heads):
                 raise ValueError(
@@ -239,7 +244,8 @@ class TrainConfig(_Checked):
     batch : int
         Pairs of a step, of all processes together.
     microbatch : int
-        Pairs of a process that are encoded at a time, by gradient caching; 0 for all.
+        Pairs of a process that are encoded at a time, by gradient caching; 0 for all. The gradient is that of the whole
+        batch, but for the batch normalisation of a ResNet, which is that of each part, as it is of each process.
     precision : str
         ``float32``, or ``bfloat16`` by autocast.
     device : str
@@ -327,7 +333,8 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> TrainConfi
         A name of `empirical.presets.PRESETS`, or a file; a file may begin with ``preset = "name"`` and say only what
         is different.
     overrides : sequence of str
-        ``key=value``, the key with dots (``loss.kind=siglip``) and the value as in TOML; a word needs no quotes.
+        ``key=value``, the key with dots (``loss.kind=siglip``) and the value as in TOML; a word needs no quotes. The
+        last of a key counts. Another ``data.kind`` does not take over the ``data.options`` of the one before.
 
     Raises
     ------
@@ -341,7 +348,8 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> TrainConfi
     """
     table = _table(source)
     if "preset" in table:
-        table = _merged(_preset(str(table.pop("preset"))), table)
+        table = _changed(_preset(str(table.pop("preset"))), table)
+    changes: dict[str, Any] = {}
     for text in overrides:
         key, equals, value = text.partition("=")
         if not (equals and key and value):
@@ -349,13 +357,13 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> TrainConfi
         change: Any = _value(value.strip())
         for name in reversed(key.strip().split(".")):
             change = {name: change}
-        table = _merged(table, change)
-    return config_from(table)
+        changes = _merged(changes, change)
+    return config_from(_changed(table, changes))
 
 
 def _table(source: str | Path) -> dict[str, Any]:
     path = Path(source)
-    if path.suffix != ".toml" and not path.is_file():
+    if str(source) in PRESETS or (path.suffix != ".toml" and not path.is_file()):
         return _preset(str(source))
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -367,6 +375,15 @@ def _table(source: str | Path) -> dict[str, Any]:
 
 def _preset(name: str) -> dict[str, Any]:
     return _merged({}, PRESETS[known("`config`, a preset or a .toml file,", name, PRESETS)])
+
+
+def _changed(table: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `table` with `change`; options are those of a kind of data, and go with it."""
+    data, new = table.get("data"), change.get("data")
+    if isinstance(data, Mapping) and isinstance(new, Mapping):
+        same = new.get("kind", data.get("kind")) == data.get("kind")
+        table = {**table, "data": data if same else {**data, "options": {}}}
+    return _merged(table, change)
 
 
 def _merged(table: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

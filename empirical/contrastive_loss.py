@@ -31,6 +31,7 @@ from conetheory.contrastive import DIRECTIONS
 from ._pair_blocks import (
     as_scalar,
     checked_chunk,
+    chunk_buffer,
     first_derivative_only,
     product_blocks,
     underflow_margin,
@@ -67,7 +68,7 @@ def clip_loss(
     direction : {"symmetric", "x-to-y", "y-to-x"}
         See `conetheory.contrastive.contrastive_loss`.
     chunk : int, optional
-        Rows of a chunk; memory is that of two arrays of shape (chunk, n) besides the rows. By default 8 MB each on a
+        Rows of a chunk; memory is that of two arrays of shape (chunk, n) besides the rows. By default 12 MB each on a
         processor, 256 MB on a GPU. It changes the result by rounding alone.
     processes : World, optional
         If given, x and y are this process's share of a global batch, of equal size in all: the loss is that of the
@@ -205,20 +206,20 @@ def _softmax(rows: Float[torch.Tensor, "m"]) -> Weigh:
 
 def _sum_of_softmaxes(rows: Float[torch.Tensor, "m"], columns: Float[torch.Tensor, "n"], chunk: int) -> Weigh:
     """Return what makes of the logits of a chunk, in place, the sum of their softmaxes over the row and the column."""
-    spare = rows.new_empty((min(chunk, len(rows)), len(columns)))
+    spare = chunk_buffer(rows, len(columns), chunk)
     highest, lowest = rows.max(), columns.min()
     if highest - lowest < underflow_margin(rows.dtype):
         middle = (highest + lowest) / 2
         up, down = (rows - middle).exp(), (middle - columns).exp()
 
         def weigh(own: slice, logits: torch.Tensor) -> None:
-            ratio = torch.outer(up[own], down, out=spare[: len(logits)])
+            ratio = torch.mul(up[own, None], down, out=spare(own))
             logits.sub_(rows[own, None]).exp_().mul_(ratio.add_(1.0))
 
     else:
 
         def weigh(own: slice, logits: torch.Tensor) -> None:
-            of_columns = torch.sub(logits, columns, out=spare[: len(logits)])
+            of_columns = torch.sub(logits, columns, out=spare(own))
             logits.sub_(rows[own, None]).exp_().add_(of_columns.exp_())
 
     return weigh

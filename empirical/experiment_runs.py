@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from conetheory._arrays import as_count
+from conetheory._arrays import as_choice, as_count
 
 from .config import TrainConfig, load_config
 from .estimate import Estimate, json_number
@@ -21,6 +21,7 @@ from .experiments import Arm, Experiment
 __all__ = ["ArmResult", "Comparison", "ExperimentResult", "configurations", "run_experiment"]
 
 _LEVEL = 0.05  # of all comparisons of an experiment together
+_SIGNS = {"falling": -1.0, "rising": 1.0, "positive": 1.0, "none": 0.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,7 @@ class ExperimentResult:
         asked = self.experiment
         return {
             "experiment": asked.name,
+            "preset": asked.preset,
             "question": asked.question,
             "source": asked.source,
             "metric": asked.metric,
@@ -139,7 +141,7 @@ def run_experiment(
     seeds : sequence of int
         Distinct; at least two for standard errors.
     settings : sequence of str
-        ``key=value`` of all arms, such as ``steps=1000``; an arm's own settings come after them.
+        ``key=value`` of all arms, such as ``steps=1000``; no key that an arm sets, nor the seed.
     jobs : int
         Processes, of one thread each; 1 trains in this one.
     on_run : callable, optional
@@ -153,13 +155,15 @@ def run_experiment(
     Raises
     ------
     ValueError
-        If a setting is unknown or out of range, seeds repeat, or a folder holds another run.
+        If a setting is unknown, out of range, or what the arms differ in, seeds repeat, or a folder holds another run.
     TrainingError
         If a run could not go on.
     """
     seeds = tuple(as_count("seeds", seed, minimum=0) for seed in seeds)
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"`seeds` must be distinct and at least one, got {list(seeds)}.")
+    as_choice("order", experiment.order, tuple(_SIGNS))
+    _refuse_varied(experiment, settings)
     out = Path(out)
     places = [(arm, seed, out / arm.name / f"seed-{seed}") for arm in experiment.arms for seed in seeds]
     tasks = [(configurations(experiment, arm, seed, settings), folder) for arm, seed, folder in places]
@@ -172,6 +176,20 @@ def run_experiment(
     return ExperimentResult(
         experiment=experiment, seeds=seeds, arms=_arms(experiment, values), comparisons=_compared(experiment, values)
     )
+
+
+def _refuse_varied(experiment: Experiment, settings: Sequence[str]) -> None:
+    """Refuse settings that the arms, or the seed, would override without a word."""
+    varied = {"seed"} | {_key(setting) for arm in experiment.arms for setting in arm.settings}
+    for key in map(_key, settings):
+        if key in varied:
+            raise ValueError(
+                f"`settings` must not set what the runs differ in, {', '.join(sorted(varied))}, got {key}."
+            )
+
+
+def _key(setting: str) -> str:
+    return setting.partition("=")[0].strip()
 
 
 def _trained(tasks: Sequence[tuple[TrainConfig, Path]], jobs: int) -> Any:
@@ -203,12 +221,13 @@ def _train(config: TrainConfig, folder: Path) -> None:
 def _metric(folder: Path, experiment: Experiment) -> float:
     """Return the metric of a complete run, or its change since step 0."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    if experiment.metric not in lines[-1]:
-        raise ValueError(f"`metric` must be a key of metrics.jsonl, {', '.join(lines[-1])}, got {experiment.metric!r}.")
-    first, last = (line[experiment.metric] for line in (lines[0], lines[-1]))
-    if last is None or first is None:
-        return math.nan
-    return last - first if experiment.change else last
+    ends = lines[-1:] if not experiment.change else [lines[-1], lines[0]]
+    for line in ends:
+        if experiment.metric not in line:
+            known = f"metrics.jsonl at step {line['step']}, {', '.join(line)}"
+            raise ValueError(f"`metric` must be a key of {known}, got {experiment.metric!r}.")
+    values = [math.nan if line[experiment.metric] is None else line[experiment.metric] for line in ends]
+    return values[0] - values[1] if experiment.change else values[0]
 
 
 def _arms(experiment: Experiment, values: np.ndarray) -> tuple[ArmResult, ...]:
@@ -235,7 +254,7 @@ def _compared(experiment: Experiment, values: np.ndarray) -> tuple[Comparison, .
         pairs = [((name,), row) for name, row in zip(names, values, strict=True)]
     else:
         pairs = [((names[k + 1], names[k]), values[k + 1] - values[k]) for k in range(len(names) - 1)]
-    sign = {"falling": -1.0, "rising": 1.0, "positive": 1.0, "none": 0.0}[experiment.order]
+    sign = _SIGNS[experiment.order]
     found = []
     for arms, differences in pairs:
         difference = _mean(differences, _LEVEL / len(pairs))

@@ -197,8 +197,11 @@ _ALL = (
         name="early_steps",
         question="Does the gap grow in the first ten steps?",
         source="Yaras et al., Theorem 3.3 and Fig. 4(b): in all of 100 initialisations, by .15 on average",
-        settings=("steps=10", "optimiser.warmup=0", "log_every=1"),
-        arms=(Arm(name="random", published=0.15),),
+        settings=("steps=10", "optimiser.warmup=0", "optimiser.schedule=constant", "log_every=1"),
+        arms=(
+            Arm(name="random", published=0.15),
+            Arm(name="small_steps", settings=("optimiser.rate=1e-5",)),  # the theorem is on the gradient flow
+        ),
         change=True,
         order="positive",
     ),

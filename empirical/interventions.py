@@ -111,7 +111,7 @@ def split_rows(
     pairs: EmbeddingPairs, *, share: float = 0.5, rng: np.random.Generator | int | None = None
 ) -> tuple[Int[np.ndarray, "m"], Int[np.ndarray, "k"]]:
     """Split at random into the numbers of pairs to fit on, about `share` of them, and of those to look at; groups stay
-    whole.
+    whole. ValueError if a side would be empty.
 
     Examples
     --------
@@ -123,7 +123,10 @@ def split_rows(
         raise ValueError(f"`share` must lie in (0, 1), got {share}.")
     codes = np.arange(pairs.n) if pairs.groups is None else pairs.groups
     count = int(codes.max()) + 1
-    chosen = np.isin(codes, np.random.default_rng(rng).permutation(count)[: round(share * count)])
+    fitted = round(share * count)
+    if not 0 < fitted < count:
+        raise ValueError(f"`share` must leave some of the {count} pairs or groups on either side, got {share}.")
+    chosen = np.isin(codes, np.random.default_rng(rng).permutation(count)[:fitted])
     return np.flatnonzero(chosen), np.flatnonzero(~chosen)
 
 
@@ -284,7 +287,15 @@ def fit_procrustes(pairs: EmbeddingPairs, *, translate: str = "none") -> Interve
     Returns
     -------
     Intervention
-        y stays; ``fitted`` holds the mean squared distance of the pairs before, and after before normalisation.
+        y stays; ``fitted`` holds the mean squared distance of the pairs before (``alignment``) and after, the latter
+        before normalisation (``residual``), the ``determinant`` of Q, −1 where it reflects, and the ``rank`` of
+        :math:`X^\top Y`.
+
+    Notes
+    -----
+    Below rank d, as with fewer pairs than dimensions, the pairs leave open what Q does to directions that they do not
+    have: of all best Q it is the nearest to the identity, so that rows which are not part of the fit are not turned at
+    random.
     """
     as_choice("translate", translate, ("none", "means"))
     mean_x, mean_y = _means(pairs)
@@ -296,19 +307,39 @@ def fit_procrustes(pairs: EmbeddingPairs, *, translate: str = "none") -> Interve
         x, y = x - mean_x, y - mean_y
         cross += x.T @ y
         squares += float(np.vdot(x, x) + np.vdot(y, y))
-    left, values, right = np.linalg.svd(cross)
+    matrix, values, rank = _nearest_rotation(cross)
     before, after = 2 - 2 * matched / pairs.n, (squares - 2 * float(values.sum())) / pairs.n
     zero = np.zeros(pairs.dim)
     return Intervention(
         name="procrustes",
-        x=SideMap(before=mean_x, matrix=left @ right, after=mean_y),
+        x=SideMap(before=mean_x, matrix=matrix, after=mean_y),
         y=SideMap(before=zero, after=zero),
-        fitted={"name": "procrustes", "translate": translate, "alignment": before, "residual": max(after, 0.0)},
+        fitted={
+            "name": "procrustes",
+            "translate": translate,
+            "alignment": before,
+            "residual": max(after, 0.0),
+            "determinant": round(float(np.linalg.det(matrix))),
+            "rank": rank,
+        },
     )
+
+
+def _nearest_rotation(cross: Float[np.ndarray, "d d"]) -> tuple[np.ndarray, np.ndarray, int]:
+    r"""Return the orthogonal Q of greatest :math:`\operatorname{tr} Q^\top C`, the singular values of C, and its rank.
+
+    On the null spaces :math:`U_0, V_0` of C any orthogonal :math:`U_0 R V_0^\top` will do; R maximises the trace of Q.
+    """
+    left, values, right = np.linalg.svd(cross)
+    rank = int(np.count_nonzero(values > len(values) * np.finfo(float).eps * values[0]))
+    turn, _, back = np.linalg.svd(left[:, rank:].T @ right[rank:].T)
+    return left[:, :rank] @ right[:rank] + left[:, rank:] @ turn @ back @ right[rank:], values, rank
 
 
 def fit_removal(pairs: EmbeddingPairs, k: int, *, kind: str = "components") -> Intervention:
     """Remove k dimensions from both modalities.
+
+    ValueError if there is no gap, or fewer than k principal components that the rows vary along.
 
     Parameters
     ----------
@@ -356,5 +387,8 @@ def _principal_components(pairs: EmbeddingPairs, k: int) -> Float[np.ndarray, "k
         second += x.T @ x + y.T @ y
         total += x.sum(axis=0) + y.sum(axis=0)
     mean = total / (2 * pairs.n)
-    _, vectors = np.linalg.eigh(second / (2 * pairs.n) - np.outer(mean, mean))
+    values, vectors = np.linalg.eigh(second / (2 * pairs.n) - np.outer(mean, mean))
+    rank = int(np.count_nonzero(values > pairs.dim * np.finfo(float).eps * values[-1]))
+    if k > rank:
+        raise ValueError(f"`k` must be at most {rank}, the number of components the rows vary along, got {k}.")
     return vectors[:, ::-1][:, :k].T

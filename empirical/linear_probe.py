@@ -103,6 +103,10 @@ def linear_probe(
         train, seen = x, classes
         rest = unit_rows("test", test[0])
         wanted = _labels("test", test[1], len(rest))
+        if (wanted.dtype.kind == "U") != (seen.dtype.kind == "U"):
+            raise TypeError(f"`test` must have labels of the type of `labels`, {seen.dtype}, got {wanted.dtype}.")
+        if rest.shape[1] != x.shape[1]:
+            raise ValueError(f"`test` must have the dimension of `features`, {x.shape[1]}, got {rest.shape[1]}.")
     names, counts = np.unique(seen, return_counts=True)
     if len(names) < 2:
         raise ValueError(f"`labels` must name at least two classes, got {len(names)}.")

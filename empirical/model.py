@@ -24,6 +24,7 @@ __all__ = ["Inputs", "TwoTowers", "build_model", "make_tokens"]
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 _PUBLISHED = "clip"  # the model type of a checkpoint
+_OLD_END = 2  # as the end token in old configurations of OpenAI's checkpoints, where it is the last id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,14 +69,19 @@ class _ImageTower(nn.Module):
 
 
 class _TextTower(nn.Module):
-    """Token ids, CLIP's text transformer, a projection."""
+    """Token ids, CLIP's text transformer read at the end of each caption, a projection.
+
+    The end is the last id of the mask: CLIP's own rule for its tokens, and right for those of others, whatever id they
+    end in (transformers reads an end id of 2 as the largest id).
+    """
 
     def __init__(self, body: Any, projection: nn.Module) -> None:
         super().__init__()
         self.body, self.projection = body, projection
 
     def forward(self, inputs: Inputs) -> Float[torch.Tensor, "n d"]:
-        return self.projection(self.body(input_ids=inputs.ids, attention_mask=inputs.mask).pooler_output)
+        rows = self.body(input_ids=inputs.ids, attention_mask=inputs.mask).last_hidden_state
+        return self.projection(rows[torch.arange(len(rows), device=rows.device), inputs.mask.sum(dim=1) - 1])
 
 
 class TwoTowers(nn.Module):
@@ -270,6 +276,9 @@ def _checkpoint(config: ModelConfig, image_size: int, tokens: Tokens) -> TwoTowe
     if tokens.length > text.max_position_embeddings or tokens.size > text.vocab_size:
         at_most = f"length {text.max_position_embeddings} and {text.vocab_size} ids"
         raise ValueError(f"`tokens` must have at most {at_most}, got {tokens.length} and {tokens.size}.")
+    end = tokens.special["eos_token_id"]
+    if end != text.eos_token_id and not (text.eos_token_id == _OLD_END and end == text.vocab_size - 1):
+        raise ValueError(f"`tokens` must be those of {config.checkpoint!r}, and theirs end in another id, {end}.")
     model = _towers(CLIPModel.from_pretrained(config.checkpoint, use_safetensors=True, attn_implementation="sdpa"))
     if config.dim:
         for tower, width in ((model.x_tower, vision.hidden_size), (model.y_tower, text.hidden_size)):

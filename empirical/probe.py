@@ -14,6 +14,7 @@ References
 .. [2] V. W. Liang, Y. Zhang, Y. Kwon, S. Yeung and J. Zou, "Mind the Gap", NeurIPS 2022, arXiv:2203.02053, Fig. 2.
 """
 
+import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ import numpy as np
 from conetheory._arrays import as_choice, as_count
 from conetheory.normalisation import PairState
 
-from ._capture import batches_of, evaluating, named_blocks, placed, points_of, watching
+from ._capture import batches_of, evaluating, has_points, named_blocks, placed, points_of, watching
 from ._pair_maps import NoPrediction, PairFlow, predict
 from ._pair_sums import PairSums
 from .estimate import Estimate, json_number
@@ -31,6 +32,7 @@ from .estimate import Estimate, json_number
 __all__ = ["BlockReport", "ProbeReport", "load_checkpoint", "probe"]
 
 _LOST = 1e-24  # a share of the mean square that rounding alone leaves to the variance
+_ANOTHER = itertools.count(-1, -1)
 TOKENS = ("mean", "first", "each")
 
 
@@ -110,8 +112,8 @@ class ProbeReport:
         What a point is: ``mean``, ``first`` or ``each``.
     device, dtype : str
         Where and in what the model ran.
-    input_cosine : Estimate
-        Mean cosine of what enters the first block.
+    input_cosine : Estimate or None
+        Mean cosine of what enters the first block; None if that is no vectors, as before an ``nn.Embedding``.
     blocks : tuple of BlockReport
         What leaves each block.
     not_run : tuple of str
@@ -123,14 +125,15 @@ class ProbeReport:
     tokens: str
     device: str
     dtype: str
-    input_cosine: Estimate
+    input_cosine: Estimate | None
     blocks: tuple[BlockReport, ...]
     not_run: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report ready for JSON."""
         head = {name: getattr(self, name) for name in ("n", "n_reference", "tokens", "device", "dtype")}
-        entries = {"input_cosine": self.input_cosine.as_dict(), "blocks": [block.as_dict() for block in self.blocks]}
+        cosine = None if self.input_cosine is None else self.input_cosine.as_dict()
+        entries = {"input_cosine": cosine, "blocks": [block.as_dict() for block in self.blocks]}
         return head | entries | {"not_run": list(self.not_run)}
 
 
@@ -167,17 +170,19 @@ def probe(
     Parameters
     ----------
     model : torch.nn.Module
-        Runs in evaluation mode and without gradients; its modes are restored and no hook stays, whatever happens.
+        Runs in evaluation mode and without gradients, on copies of the inputs; its modes are restored and no hook
+        stays, whatever happens.
     inputs : tensor, ndarray, mapping of tensors, or iterable of these
         First axis: inputs. A mapping is passed as keyword arguments (``pixel_values``, ``input_ids``). Batches of an
-        iterable are read one at a time. Inputs are taken to be independent draws.
+        iterable, such as a ``DataLoader`` that gives tensors or mappings, are read one at a time. Inputs are taken to
+        be independent draws.
     blocks : names, patterns or types of modules, optional
         What to look at, by ``model.named_modules()``. Default: the members of the outermost ``nn.Sequential`` and
         ``nn.ModuleList``, the layers of a ViT, a text transformer, a ResNet; the model itself if there are none.
     tokens : {"mean", "first", "each"}
         What a point is where a block gives (n, tokens, D), or a feature map (n, D, height, width): the mean, the first
-        token (CLS), or each, of which those of different inputs are compared. The C-map sees means only through linear
-        maps.
+        token (CLS), or each, of which those of different inputs are compared. Padding counts as tokens. The C-map sees
+        means only through linear maps.
     batch_size : int
         Inputs at a time: memory does not grow with their number.
     device, dtype : optional
@@ -193,8 +198,8 @@ def probe(
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of range, a name is unknown, a block gives what are not points or not finite, or there
-        are fewer than two inputs.
+        If an argument is out of range, a name is unknown, a block gives what are not points or not finite or runs on
+        some inputs only, or there are fewer than two inputs.
 
     Notes
     -----
@@ -222,6 +227,9 @@ def probe(
         raise ValueError(f"`inputs` must hold at least two inputs, got {trace.n}.")
     if not trace.visits:
         raise ValueError(f"`blocks`: none of {', '.join(list(watched)[:4])} runs on these inputs.")
+    for key, visit in trace.visits.items():
+        if visit.n != trace.n:
+            raise ValueError(f"`blocks`: {key} runs on {visit.n} of the {trace.n} inputs; name others.")
     ran = {visit.module for visit in trace.visits.values()}
     return ProbeReport(
         n=trace.n,
@@ -229,7 +237,7 @@ def probe(
         tokens=tokens,
         device=str(device),
         dtype="as given" if dtype is None else str(dtype).removeprefix("torch."),
-        input_cosine=next(iter(trace.visits.values())).entering.cosine(),
+        input_cosine=None if trace.entering is None else trace.entering.cosine(),
         blocks=tuple(_reports(trace, watched)),
         not_run=tuple(name for name in watched if name not in ran),
     )
@@ -237,60 +245,82 @@ def probe(
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Visit:
-    """A block at its place in the forward pass: what entered and left it so far."""
+    """A block at its place in the forward pass: what entered and left it so far, of `n` inputs."""
 
     module: str
     previous: str | None
-    pooled: bool
-    n_reference: int
-    entering: PairSums
-    leaving: PairSums | None = None
+    pooled: bool = False
+    n_reference: int = 2
+    n: int = 0
     dim: int = 0
+    leaving: PairSums | None = None
     rows: list[np.ndarray] = field(default_factory=list)
+    strange: str | None = None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Trace:
-    """All visits, in the order of the forward pass, and where the present batch stands."""
+    """All visits, in the order of the forward pass, and where the present batch stands.
+
+    `open` has the visits that each module is in, the innermost last; `last` the visit that ended last, with what it
+    gave and the version of that, which counts changes in place.
+    """
 
     tokens: str
     limit: int
     visits: dict[str, _Visit] = field(default_factory=dict)
+    entering: PairSums | None = None
     n: int = 0
     first: int = 0
     calls: dict[str, int] = field(default_factory=dict)
-    open: dict[str, str] = field(default_factory=dict)
-    last: tuple[str, Any] = ("", None)
+    open: dict[str, list[str]] = field(default_factory=dict)
+    last: tuple[str, Any, int] = ("", None, 0)
 
     def start_batch(self, size: int) -> None:
         self.first, self.n = self.n, self.n + size
-        self.calls, self.last = {}, ("", None)
+        self.calls, self.open, self.last = {}, {}, ("", None, 0)
 
     def enter(self, name: str, tensor: Any) -> None:
         call = self.calls[name] = self.calls.get(name, 0) + 1
-        key = self.open[name] = name if call == 1 else f"{name} (call {call})"
-        points = points_of(name, tensor, self.n - self.first, self.tokens)
-        if key not in self.visits:
-            pooled = self.tokens == "mean" and tensor.ndim > 2 and tensor[0].numel() > points.shape[2]
-            self.visits[key] = _Visit(
-                module=name,
-                previous=self.last[0] if self.last[1] is tensor else None,
-                pooled=pooled,
-                n_reference=max(2, self.limit // points.shape[1]),
-                entering=PairSums(points.shape[2]),
-            )
+        key = name if call == 1 else f"{name} (call {call})"
+        self.open.setdefault(name, []).append(key)
+        size = self.n - self.first
+        points = points_of(name, tensor, size, self.tokens) if has_points(tensor, size) else None
+        is_first = key not in self.visits
+        if is_first:
+            feeds = self.last[1] is tensor and self.last[2] == _version(tensor)
+            self.visits[key] = _Visit(module=name, previous=self.last[0] if feeds else None)
         visit = self.visits[key]
-        visit.entering.add(self.first, points)
-        visit.rows.append(points[: max(0, visit.n_reference - self.first)])
+        if points is None or tensor.ndim > 3:
+            visit.strange = "no vectors" if points is None else "a feature map"
+        elif is_first:
+            visit.pooled = self.tokens == "mean" and tensor.ndim > 2 and tensor[0].numel() > points.shape[2]
+            visit.n_reference = max(2, self.limit // points.shape[1])
+        if points is not None and key == next(iter(self.visits)):
+            self.entering = self.entering or PairSums(points.shape[2])
+            self.entering.add(self.first, _of_dim(key, points, self.entering.dim))
+        if visit.strange is None and points is not None:
+            visit.rows.append(points[: max(0, visit.n_reference - visit.n)])
 
     def leave(self, name: str, tensor: Any) -> None:
-        key = self.open[name]
-        visit = self.visits[key]
+        visit = self.visits[key := self.open[name].pop()]
         points = points_of(name, tensor, self.n - self.first, self.tokens)
-        visit.dim = points.shape[2]
-        visit.leaving = visit.leaving or PairSums(visit.dim)
-        visit.leaving.add(self.first, points)
-        self.last = (key, tensor)
+        visit.leaving = visit.leaving or PairSums(points.shape[2])
+        visit.dim = visit.leaving.dim
+        visit.leaving.add(self.first, _of_dim(key, points, visit.dim))
+        visit.n += len(points)
+        self.last = (key, tensor, _version(tensor))
+
+
+def _version(tensor: Any) -> int:
+    """Return how often a tensor was changed in place; of an inference tensor, which does not count, always another."""
+    return next(_ANOTHER) if tensor is None or tensor.is_inference() else tensor._version
+
+
+def _of_dim(name: str, points: np.ndarray, dim: int) -> np.ndarray:
+    if points.shape[2] != dim:
+        raise ValueError(f"`blocks`: {name} must have one number of units, got {dim} and {points.shape[2]}.")
+    return points
 
 
 def _reports(trace: _Trace, watched: dict[str, Any]) -> list[BlockReport]:
@@ -300,12 +330,16 @@ def _reports(trace: _Trace, watched: dict[str, Any]) -> list[BlockReport]:
     for key, visit in trace.visits.items():
         module, reason = watched[visit.module], None
         try:
+            if visit.strange:
+                raise NoPrediction(f"{type(module).__name__} takes {visit.strange}")
+            if visit.previous not in flows and key != visit.module and next(module.parameters(), None) is not None:
+                raise NoPrediction("a weight is used twice: the layers are not independent")
             flow, start = flows.get(visit.previous or "") or (PairFlow(state=_measured_pairs(visit.rows)), key)
             flows[key] = predict(module, flow, pooled=visit.pooled), start
         except NoPrediction as none:
             reason = str(none)
         sums = visit.leaving
-        if sums is None:
+        if sums is None:  # a model that catches an exception of its own
             raise ValueError(f"`blocks`: {key} was entered and never left.")
         state = flows[key][0].state if key in flows else None
         reports.append(
@@ -329,6 +363,8 @@ def _reports(trace: _Trace, watched: dict[str, Any]) -> list[BlockReport]:
 
 def _measured_pairs(rows: list[np.ndarray]) -> PairState:
     """Return the pairs of points of different inputs, token by token, shape (pairs, tokens, tokens)."""
+    if len({len(point) for batch in rows for point in batch[:1]}) > 1:
+        raise NoPrediction("inputs differ in their number of tokens")
     points = np.concatenate(rows)
     mean = points.mean(axis=2)
     centred = points - mean[:, :, None]

@@ -4,6 +4,7 @@
 ``config.json``                the configuration, whole
 ``environment.json``           versions, machine, code; one entry for each time that the run was started
 ``tokens.json``                how captions become ids
+``pairs.json``                 the pairs, as their source describes them
 ``metrics.jsonl``              a line for each measurement
 ``checkpoints/step-*``         safetensors: model, objective, optimiser, random numbers
 ``embeddings/step-*.npy``      held-out pairs, shape (2, n, d), at the start and at the end
@@ -17,6 +18,7 @@ import json
 import math
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -32,6 +34,9 @@ from .checkpoints import Tensors, checkpoint_step
 __all__ = ["RunFolder", "environment", "json_line", "last_checkpoint"]
 
 _LIBRARIES = ("conetheory", "torch", "transformers", "numpy", "safetensors")
+_FREE = ("device", "log_every", "checkpoint_every", "keep", "tensorboard", "data.workers", "data.loader")
+_BITS = ("python", "platform", "libraries", "device", "threads", "processes", "code")
+_CHECKPOINT = re.compile(r"step-\d{8,}\.safetensors")
 
 
 def _write(path: Path, write: Callable[[Path], Any]) -> None:
@@ -114,7 +119,13 @@ def environment(device: str, threads: int, processes: int) -> dict[str, Any]:
 
 def last_checkpoint(path: Path) -> Path | None:
     """Return the checkpoint of the highest step in a run folder, or None."""
-    return max((path / "checkpoints").glob("step-*.safetensors"), key=checkpoint_step, default=None)
+    return (_checkpoints(path) or [None])[-1]
+
+
+def _checkpoints(path: Path) -> list[Path]:
+    """Return the checkpoints of a run folder, in the order of their steps."""
+    found = (path / "checkpoints").glob("step-*.safetensors")
+    return sorted((each for each in found if _CHECKPOINT.fullmatch(each.name)), key=checkpoint_step)
 
 
 class RunFolder:
@@ -127,7 +138,8 @@ class RunFolder:
     config : dict
         What ``config.json`` holds.
     resume : bool
-        Go on with the run that is there; without one, start it.
+        Go on with the run that is there; without one, start it. The configuration must be the same, but for the device,
+        how pairs are read, and how often what is measured and kept; more steps are another run, with other schedules.
     keep : int
         Checkpoints kept, the last ones; 0 for all.
 
@@ -186,7 +198,7 @@ class RunFolder:
 
     def _refuse_another(self, asked: dict[str, Any], found: dict[str, Any]) -> None:
         there, wanted = _flat(found), _flat(asked)
-        names = [name for name in {**wanted, **there} if there.get(name) != wanted.get(name)]
+        names = [n for n in {**wanted, **there} if n not in _FREE and there.get(n) != wanted.get(n)]
         other = [f"{name} {there.get(name)!r} instead of {wanted.get(name)!r}" for name in names]
         if other:
             raise ValueError(f"`folder` {self.path} holds another run: {', '.join(other)}; name an empty folder.")
@@ -195,7 +207,7 @@ class RunFolder:
         """Drop the lines after `step`, which will be measured again, and one that was cut."""
         file = self.path / "metrics.jsonl"
         kept = []
-        for line in file.read_text().splitlines() if file.exists() else []:
+        for line in file.read_text(errors="replace").splitlines() if file.exists() else []:
             try:
                 if json.loads(line)["step"] > step:
                     break
@@ -205,21 +217,35 @@ class RunFolder:
         _write(file, lambda partial: partial.write_text("".join(kept)))
 
     def read(self, name: str) -> dict[str, Any]:
-        """Return a JSON file of the folder; ValueError if it is not one."""
+        """Return an object from a JSON file of the folder; ValueError if there is none in it."""
         try:
-            return json.loads((self.path / name).read_text())
-        except json.JSONDecodeError:
-            raise ValueError(f"`folder` {self.path} holds a {name} that is not JSON; name an empty folder.") from None
+            found = json.loads((self.path / name).read_text())
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            found = None
+        if not isinstance(found, dict):
+            raise ValueError(f"`folder` {self.path} holds a {name} that is not JSON of ours; name an empty folder.")
+        return found
 
     def write(self, name: str, values: dict[str, Any]) -> None:
         """Write a JSON file of the folder."""
         _write(self.path / name, lambda partial: partial.write_text(json_line(values, indent=1) + "\n"))
 
+    def write_once(self, name: str, values: dict[str, Any]) -> None:
+        """Write a JSON file of the folder; ValueError if it is there and says something else."""
+        if (self.path / name).exists() and self.read(name) != json.loads(json_line(values)):
+            raise ValueError(f"`folder` {self.path} was begun with other data, as {name} says; name an empty folder.")
+        self.write(name, values)
+
     def started(self, found: dict[str, Any]) -> None:
         """Add an entry to ``environment.json``."""
         known = (self.path / "environment.json").exists()
-        before = self.read("environment.json")["runs"] if known else []
+        before = self.read("environment.json").get("runs", []) if known else []
         self.write("environment.json", {"runs": [*before, {**found, "from_step": self.step}]})
+
+    def repeats(self) -> str:
+        """Return ``bits`` if every start was on a processor, and the same in all that sums depend on."""
+        runs = [{name: run.get(name) for name in _BITS} for run in self.read("environment.json")["runs"]]
+        return "bits" if all(run == runs[0] and run["device"] == "cpu" for run in runs) else "distribution"
 
     def log(self, values: dict[str, Any]) -> None:
         """Add a line to ``metrics.jsonl``; it is on the disk afterwards."""
@@ -253,8 +279,7 @@ class RunFolder:
 
         _write(path, fill)
         self.step = step
-        old = sorted(path.parent.glob("step-*.safetensors"), key=checkpoint_step)
-        for each in old[: -self._keep] if self._keep else []:
+        for each in _checkpoints(self.path)[: -self._keep] if self._keep else []:
             each.unlink()
         return path
 

@@ -1,7 +1,6 @@
 """Captions as token ids, as the text tower of CLIP reads them: start, tokens, end, padding.
 
-CLIP takes the embedding of a caption at its first end token, under a causal mask, so what follows does not matter.
-transformers reads an end id of 2 as an older convention; here it never is 2.
+The text tower is read at the last id of the mask, the end token, under a causal mask, so what follows does not matter.
 """
 
 from collections import Counter
@@ -179,7 +178,8 @@ class HubTokens:
 
     def encode(self, captions: Sequence[str]) -> TokenBatch:
         """Return the ids, shape (n, length)."""
-        found = self._tokenizer(list(captions), padding="max_length", truncation=True, max_length=self.length)
+        options = {"padding": "max_length", "truncation": True, "max_length": self.length, "padding_side": "right"}
+        found = self._tokenizer(list(captions), **options)
         ids, mask = (np.array(found[key], dtype=np.int64) for key in ("input_ids", "attention_mask"))
         return TokenBatch(ids=ids, mask=mask)
 

@@ -7,9 +7,8 @@ same bits as one that was not; on a GPU, whose sums have no fixed order, with th
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from .optimiser import gradient_norms, learning_rate, make_optimiser, set_learni
 from .processes import processes_and_device
 from .run_folder import RunFolder, environment, last_checkpoint
 from .run_pairs import open_pairs, tokens_of
+from .run_report import StepReport, TrainingError, TrainResult, ends_clearly
 from .tensorboard import events
 from .tokens import Tokens
 
@@ -39,61 +39,6 @@ __all__ = ["StepReport", "TrainResult", "TrainingError", "train"]
 _AMENDED_PAIRS = 2048
 
 Rows = Float[torch.Tensor, "n d"]
-
-
-class TrainingError(RuntimeError):
-    """A run that could not go on; its folder holds the last good checkpoint, which the message names."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepReport:
-    """Where a run is, for whoever watches.
-
-    Attributes
-    ----------
-    step, steps : int
-        Steps done, and of the run.
-    loss : float
-        Training loss of the last batch, in nats; NaN before the first step.
-    tau, gap : float
-        Temperature, and distance of the means on the held-out pairs, as last measured.
-    images_per_second : float
-        Since the run was started, measurements left out.
-    """
-
-    step: int
-    steps: int
-    loss: float
-    tau: float
-    gap: float
-    images_per_second: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainResult:
-    """A run that is complete.
-
-    Attributes
-    ----------
-    folder : Path
-        See `empirical.run_folder`.
-    steps, resumed_from : int
-        Steps of the run, and the step that this call went on from.
-    metrics : dict
-        The last line of ``metrics.jsonl``; numbers that are not finite are None.
-    seconds, images_per_second : float
-        Of training in this call, measurements left out.
-    repeats : str
-        What the same configuration gives again: ``bits`` on a processor, ``distribution`` on a GPU.
-    """
-
-    folder: Path
-    steps: int
-    resumed_from: int
-    metrics: dict[str, Any]
-    seconds: float
-    images_per_second: float
-    repeats: str
 
 
 def train(
@@ -120,7 +65,7 @@ def train(
     Returns
     -------
     TrainResult
-        The same in every process, but for the metrics, which the first alone has.
+        Metrics, and what repeats, in the first process alone.
 
     Raises
     ------
@@ -136,22 +81,11 @@ def train(
         if processes.rank == 0:
             run.folder = RunFolder(Path(folder), config.as_dict(), resume=resume, keep=config.keep)
             stack.callback(run.folder.close)
-        processes.sum(torch.zeros(1, device=device))  # the others look into the folder when it is in order
+        with ends_clearly(run):  # the others look into the folder when it is in order
+            processes.sum(torch.zeros(1, device=device))
         run.start(last_checkpoint(Path(folder)))
-        with _ends_clearly(run):
+        with ends_clearly(run):
             return run.finish(Path(folder)) if run.step == config.steps else run.go_on(Path(folder), on_step)
-
-
-@contextmanager
-def _ends_clearly(run: "_Run") -> Iterator[None]:
-    """Say in one sentence why a run ended, and where it can go on."""
-    try:
-        yield
-    except (OSError, RuntimeError, ValueError) as error:
-        why = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.strerror else str(error)
-        kept = f"the checkpoint of step {run.saved} is kept" if run.saved else "there is no checkpoint yet"
-        lost = " (another process was lost?)" if run.processes.size > 1 and type(error) is RuntimeError else ""
-        raise TrainingError(f"step {run.step}: {why}{lost}; {kept}.") from error
 
 
 class _Run:
@@ -172,6 +106,7 @@ class _Run:
         self.model: TwoTowers = build_model(config.model, image_size=size, tokens=self.tokens, seed=config.seed)
         self.objective = Objective(config.loss, config.temperature, steps=config.steps, seed=config.seed)
         self.step = self.saved = 0
+        self.repeats = "distribution"
         self.seconds, self.resumed_from, self.measured = 0.0, 0, {}
 
     def start(self, checkpoint: Path | None) -> None:
@@ -188,10 +123,15 @@ class _Run:
         if checkpoint is not None:
             restore(read_tensors(checkpoint), self._modules(), self.optimiser)
             self.step = self.saved = self.resumed_from = checkpoint_step(checkpoint)
+        steps = self.processes.gather(torch.tensor([self.step], device=self.device)).tolist()
+        if min(steps) < max(steps):
+            raise ValueError(f"`folder` must be one that every process sees; they found the steps {steps} in it.")
         if self.folder:
             device = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
             self.folder.started(environment(device, torch.get_num_threads(), self.processes.size))
-            self.folder.write("tokens.json", self.tokens.describe())
+            self.folder.write_once("tokens.json", self.tokens.describe())
+            self.folder.write_once("pairs.json", self.source.describe())
+            self.repeats = self.folder.repeats()
             self.measured = self.folder.last_metrics()
 
     def go_on(self, folder: Path, on_step: Callable[[StepReport], None] | None) -> TrainResult:
@@ -218,7 +158,7 @@ class _Run:
                     continue
                 values = {"train_loss": loss.item(), **{name: norm.item() for name, norm in norms.items()}}
                 if not math.isfinite(values["train_loss"] + values["gradient_norm"]):
-                    raise RuntimeError("the loss or its gradient is not finite, so the steps since cannot be used")
+                    raise ArithmeticError("the loss or its gradient is not finite")
                 self.seconds += time.perf_counter() - since
                 if log:
                     self._measure(tracker, {**values, "learning_rate": rate})
@@ -233,7 +173,7 @@ class _Run:
         if self.folder:
             self.measured = self.folder.last_metrics()
             self.folder.save_embeddings(self.step, torch.stack(self._embeddings(self.held_out)).cpu().numpy())
-            self.folder.write("result.json", {"steps": self.step, "repeats": self._repeats, "metrics": self.measured})
+            self.folder.write("result.json", {"steps": self.step, "repeats": self.repeats, "metrics": self.measured})
         return TrainResult(
             folder=folder,
             steps=self.step,
@@ -241,7 +181,7 @@ class _Run:
             metrics=self.measured,
             seconds=self.seconds,
             images_per_second=self._speed,
-            repeats=self._repeats,
+            repeats=self.repeats,
         )
 
     def _batches(self) -> Generator[PairBatch, None, None]:
@@ -326,6 +266,9 @@ class _Run:
             tracker(self.measured)
 
     def _save(self) -> None:
+        """Write a checkpoint, unless the last step made weights that cannot be used."""
+        if not bool(torch.nn.utils.get_total_norm(self.model.parameters()).isfinite()):
+            raise ArithmeticError("the norm of the weights is not finite")
         if self.folder:
             self.folder.save(self.step, pack(self._modules(), self.optimiser))
         self.saved = self.step
@@ -333,8 +276,8 @@ class _Run:
     def _report(self, on_step: Callable[[StepReport], None] | None, loss: float) -> None:
         if on_step and self.folder:
             tau, gap = (self.measured.get(name, math.nan) for name in ("tau", "gap_norm"))
-            place = {"step": self.step, "steps": self.config.steps, "images_per_second": self._speed}
-            on_step(StepReport(loss=loss, tau=tau, gap=gap, **place))
+            place = {"step": self.step, "steps": self.config.steps, "saved": self.saved}
+            on_step(StepReport(**place, loss=loss, tau=tau, gap=gap, images_per_second=self._speed))
 
     def _modules(self) -> dict[str, torch.nn.Module]:
         return {"model": self.model, "objective": self.objective}
@@ -343,7 +286,3 @@ class _Run:
     def _speed(self) -> float:
         steps = self.step - self.resumed_from
         return steps * self.config.batch / self.seconds if self.seconds else 0.0
-
-    @property
-    def _repeats(self) -> str:
-        return "bits" if self.device.type == "cpu" else "distribution"

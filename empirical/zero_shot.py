@@ -42,7 +42,9 @@ class ZeroShotReport:
     per_class : tuple of Estimate or None
         Top-1 accuracy of the images of each class; None for a class without images.
     mean_per_class : Estimate
-        Mean of these, whatever the number of images in each.
+        Mean of these, whatever the number of images in each. The variance of a class of m images is p(1 − p)/(m − 1);
+        one image tells none, and its squared distance from the mean over classes stands in, which is too large on
+        average.
     rank : ndarray of int, shape (n,)
         Number of wrong classes ahead of the right one; 0 is a hit.
     predicted : ndarray of int, shape (n,)
@@ -144,7 +146,7 @@ def zero_shot(
         n_classes=count,
         top={k: share(int(np.count_nonzero(rank < k)), n) for k in map(_as_k, ks) if k <= count},
         per_class=per_class,
-        mean_per_class=_mean(per_class),
+        mean_per_class=_mean_per_class(rank == 0, right, count),
         rank=rank,
         predicted=predicted,
     )
@@ -158,11 +160,15 @@ def _accuracy(hits: np.ndarray) -> Estimate | None:
     return share(int(np.count_nonzero(hits)), len(hits)) if len(hits) else None
 
 
-def _mean(per_class: tuple[Estimate | None, ...]) -> Estimate:
+def _mean_per_class(hits: Bool[np.ndarray, "n"], labels: Int[np.ndarray, "n"], count: int) -> Estimate:
     """Return the mean over classes that have images; the errors of the classes are independent."""
-    known = [at for at in per_class if at is not None]
-    stderr = np.sqrt(sum(at.stderr**2 for at in known)) / len(known)
-    return Estimate(value=float(np.mean([at.value for at in known])), stderr=float(stderr))
+    images = np.bincount(labels, minlength=count)
+    known = images > 0
+    m = images[known]
+    accuracy = np.bincount(labels, hits, minlength=count)[known] / m
+    mean = float(accuracy.mean())
+    variances = np.where(m > 1, accuracy * (1 - accuracy) / np.maximum(m - 1, 1), (accuracy - mean) ** 2)
+    return Estimate(value=mean, stderr=float(np.sqrt(variances.sum()) / len(m)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,19 +195,27 @@ class PairedChange:
         return {"change": self.change.as_dict(), "gained": self.gained, "lost": self.lost, "p_value": self.p_value}
 
 
-def paired_change(before: Bool[np.ndarray, "n"], after: Bool[np.ndarray, "n"]) -> PairedChange:
+def paired_change(before: ArrayLike, after: ArrayLike) -> PairedChange:
     """Compare two classifications of the same images, image by image, not as two independent samples.
 
     Parameters
     ----------
-    before, after : ndarray of bool, shape (n,)
+    before, after : array_like of bool, shape (n,)
         Whether each image was right, such as ``report.rank == 0``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they are not boolean, or not of one length of at least two.
 
     Examples
     --------
     >>> paired_change(np.array([True, False, False]), np.array([True, True, True])).gained
     2
     """
+    before, after = np.asarray(before), np.asarray(after)
+    if not before.dtype == after.dtype == bool:
+        raise TypeError(f"`before` and `after` must be boolean, got {before.dtype} and {after.dtype}.")
     if before.shape != after.shape or before.ndim != 1 or len(before) < 2:
         raise ValueError(f"`before` and `after` must be of one length, two or more, got {before.shape}, {after.shape}.")
     steps = after.astype(float) - before

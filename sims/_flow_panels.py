@@ -23,7 +23,7 @@ class Panels:
     def __init__(self, x: np.ndarray, y: np.ndarray, beta: float, gather: Gather) -> None:
         self.n, self._x, self._y, self._beta, self._gather = len(x), x, y, beta, gather
         self.top = TOP - np.log(self.n)
-        self.level = max(0.0, 1.0 - self.top / beta)
+        self.level = 1.0 - self.top / beta if beta > self.top else 0.0
         self._starts = range(0, self.n, _PANEL)
         self._panels = gather.lend((self.n, self.n), np.float64)
         self._own, self.rows = np.empty((2, self.n))

@@ -65,8 +65,10 @@ class Field:
         return out
 
     def speed(self, t: float, x: np.ndarray, y: np.ndarray, log_beta: float) -> _Speed:
-        """Return minus the gradient at unit rows."""
+        """Return minus the gradient at unit rows; raises ConvergenceError where the logit scale has underflowed."""
         beta = self.beta(t, log_beta)
+        if not beta > 0:
+            raise ConvergenceError(f"The logit scale fell to 0 at t = {t!r}.", value=log_beta, error=np.inf)
         found = self.gradient(x, y, beta)
         along = 0.0
         if not isinstance(self.law, (FixedLaw, ScheduledLaw)):

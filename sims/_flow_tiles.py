@@ -27,7 +27,7 @@ class Tiles:
         self._x, self._y = (_padded(rows, strips * TILE, lanes * LANES) for rows in (x, y))
         self._y_lanes = np.ascontiguousarray(self._y.reshape(-1, LANES, lanes * LANES).transpose(0, 2, 1))
         self.top, self._beta, self._gather = TOP - np.log(self.n), beta, gather
-        self.level = max(0.0, 1.0 - self.top / beta)
+        self.level = 1.0 - self.top / beta if beta > self.top else 0.0
         self._tasks = np.array_split(np.arange(strips), min(_TASKS, strips))
         self._shape = strips, TILE * TILE
         self._strips = gather.lend((strips, *self._shape), np.float32)

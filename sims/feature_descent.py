@@ -36,9 +36,19 @@ from sims import _descent_kernels as kernels
 from sims._flow_states import FlowState, observe
 from sims._streams import block_streams
 
-__all__ = ["SWAPS", "DescentPlan", "DescentSample", "FeatureDescent", "feature_descent", "sample_descents"]
+__all__ = [
+    "MOST_SCALE",
+    "SWAPS",
+    "DescentPlan",
+    "DescentSample",
+    "FeatureDescent",
+    "feature_descent",
+    "sample_descents",
+]
 
 SWAPS = ("none", "hard", "soft", "row")
+MOST_SCALE = kernels.MOST_SCALE
+"""Largest logit scale of a descent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +93,8 @@ class DescentPlan:
     cross: float = 0.0
 
     def __post_init__(self) -> None:
-        if not positive_number("beta0", self.beta0) <= kernels.MOST_SCALE:
-            raise ValueError(f"`beta0` must be at most {kernels.MOST_SCALE:g}, got {self.beta0!r}.")
+        if not positive_number("beta0", self.beta0) <= MOST_SCALE:
+            raise ValueError(f"`beta0` must be at most {MOST_SCALE:g}, got {self.beta0!r}.")
         if isinstance(self.law, ScheduledLaw) and not abs(self.law.schedule(0.0) - self.beta0) <= 1e-12 * self.beta0:
             raise ValueError(
                 f"`beta0` must be the schedule's value at time 0, {self.law.schedule(0.0)!r}, got {self.beta0!r}."
@@ -172,20 +182,20 @@ def feature_descent(
     [0.5, 1.0]
     """
     x, y = (np.ascontiguousarray(rows) for rows in unit_pairs(x, y, minimum=2))
-    epochs = _as_epochs(epochs)
+    asked = _as_epochs(epochs)
     if len(x) % plan.batch:
         raise ValueError(f"`batch` must divide the number of pairs, {len(x)}, got {plan.batch}.")
     rng = np.random.default_rng(rng)
     order, nu, done, states = np.arange(len(x)), _first_nu(plan), 0, []
-    for epoch in epochs:
+    for epoch in asked:
         nu, in_range = _advance(rng, x, y, order, plan, nu, done, int(epoch))
         if not in_range:
-            raise ConvergenceError(f"The logit scale left (0, {kernels.MOST_SCALE:g}].", value=nu, error=np.inf)
+            raise ConvergenceError(f"The logit scale left (0, {MOST_SCALE:g}].", value=nu, error=np.inf)
         done = int(epoch)
         beta = _scale(plan, nu, done)
-        states.append(observe(contrastive_loss(beta * (x @ y.T)), beta, x, y))
+        states.append(observe(float(contrastive_loss(beta * (x @ y.T))), beta, x, y))
     columns = {name: np.array([getattr(state, name) for state in states]) for name in FlowState._fields}
-    return FeatureDescent(epochs=epochs, **columns, x=x, y=y)
+    return FeatureDescent(epochs=asked, **columns, x=x, y=y)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -130,7 +130,7 @@ def gradient_flow(
     ValueError, TypeError
         If an argument is out of range, or a row has no length outside the frozen coordinates.
     ConvergenceError
-        If the step shrinks to nothing, or β grows beyond what exponentials can hold (about 700).
+        If the step shrinks to nothing, β falls to 0 or grows beyond what exponentials can hold (about 700).
 
     Notes
     -----

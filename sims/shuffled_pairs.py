@@ -1,5 +1,7 @@
 """Random points on the sphere, a fraction of whose texts is deranged: critical scales by brute force."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from conetheory._arrays import as_count
@@ -7,7 +9,23 @@ from conetheory._arrays import as_count
 from .cones import sample_directions
 from .displaced_pairs import latitude, leaving_scale
 
-__all__ = ["sample_critical_scales", "shuffled_pairing"]
+__all__ = ["ShuffledSample", "sample_critical_scales", "shuffled_pairing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ShuffledSample:
+    """Critical scales of random pairs.
+
+    Attributes
+    ----------
+    scales : ndarray, shape (n_trials,)
+        Scales from which displacing the texts lowers the loss.
+    matched : ndarray, shape (n_trials,)
+        Mean cosines of the pairs, of expectation 1 - f: a control variate.
+    """
+
+    scales: np.ndarray
+    matched: np.ndarray
 
 
 def shuffled_pairing(n: int, n_shuffled: int, *, rng: np.random.Generator | int | None = None) -> np.ndarray:
@@ -42,8 +60,8 @@ def shuffled_pairing(n: int, n_shuffled: int, *, rng: np.random.Generator | int 
 
 def sample_critical_scales(
     dim: int, n: int, n_shuffled: int, n_trials: int, *, rng: np.random.Generator | int | None = None
-) -> np.ndarray:
-    """Scales from which displacing the texts of random pairs lowers the loss.
+) -> ShuffledSample:
+    """Scales from which displacing the texts of random pairs lowers the loss, and the mean cosines of the pairs.
 
     Parameters
     ----------
@@ -58,7 +76,7 @@ def sample_critical_scales(
 
     Returns
     -------
-    ndarray, shape (n_trials,)
+    ShuffledSample
         By `sims.displaced_pairs.leaving_scale`, for the common latitude: to about 1e-6 relative.
 
     Raises
@@ -67,9 +85,9 @@ def sample_critical_scales(
         An argument is out of range, or a set of points repels at no temperature or at every one.
     """
     rng = np.random.default_rng(rng)
-    found = np.empty(as_count("n_trials", n_trials))
-    for trial in range(len(found)):
+    scales, matched = np.empty((2, as_count("n_trials", n_trials)))
+    for trial in range(len(scales)):
         points = sample_directions(dim, n, rng=rng)
         texts = points[shuffled_pairing(n, n_shuffled, rng=rng)]
-        found[trial] = leaving_scale(points, latitude(texts))
-    return found
+        scales[trial], matched[trial] = leaving_scale(points, latitude(texts)), np.vdot(points, texts) / n
+    return ShuffledSample(scales=scales, matched=matched)

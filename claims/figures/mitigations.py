@@ -63,7 +63,7 @@ def _drawn(ax: Axes, at: np.ndarray, plans: tuple[DescentPlan, ...], printed: li
 def plot_treatments(*, ax: Axes) -> Axes:
     """Draw the gap that each treatment leaves, of free features over 8 starts and of trained CLIP where printed.
 
-    The paper does not print the fraction of steps with row swaps.
+    Our notes of the paper give no fraction of steps beside the row swap.
     """
     names = list(_TREATMENTS)
     plans, printed = zip(*_TREATMENTS.values(), strict=True)

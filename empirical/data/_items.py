@@ -22,7 +22,8 @@ def clean_caption(text: Any) -> str:
     Raises
     ------
     Unreadable
-        If it is no text, is empty, or holds what is not UTF-8 (surrogates, to which damaged bytes were decoded).
+        If it is no text, is empty, holds zero bytes (UTF-16 read as UTF-8), or what is not UTF-8 (surrogates, to which
+        damaged bytes were decoded).
     """
     if not isinstance(text, str):
         raise Unreadable("caption is not a text")
@@ -30,6 +31,8 @@ def clean_caption(text: Any) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise Unreadable("caption is not UTF-8") from None
+    if "\0" in text:
+        raise Unreadable("caption with zero bytes")
     if not (words := text.split()):
         raise Unreadable("empty caption")
     return " ".join(words)

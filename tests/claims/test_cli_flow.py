@@ -73,7 +73,7 @@ def test_the_reduced_model_stands_beside_the_flow(conetheory):
 
 
 @pytest.mark.parametrize(
-    ("law", "beta"), [("straight", [20.0, 10.0, 20 / 3, 20 / 3]), ("cosine", [20.0, 10.0, 20 / 3, 10.0])]
+    ("law", "beta"), [("straight", [20.0, 10.0, 20 / 3, 20 / 3]), ("alternating", [20.0, 10.0, 20 / 3, 10.0])]
 )
 def test_schedules_move_the_temperature(conetheory, law, beta):
     words = ("--temperature", 0.05, "--end-temperature", 0.15, "--law", law, "--rtol", 0.01, "--json")
@@ -113,7 +113,7 @@ def test_flow_from_a_file_with_frozen_coordinates(conetheory, tmp_path):
         (("--mismatched", 1.5), "--mismatched"),
         (("--mismatched", "nan"), "--mismatched"),
         (("--law", "straight", "--end-temperature", 0), "--end-temperature"),
-        (("--law", "cosine", "--horizon", -1), "--horizon"),
+        (("--law", "alternating", "--horizon", -1), "--horizon"),
         (("--seeds", 0), "--seeds"),
         (("--jobs", 0), "--jobs"),
         (("--embeddings", "nowhere.npy"), "nowhere.npy"),

@@ -121,6 +121,7 @@ def test_window_at_its_ends():
     assert repulsion_window(37.655) is not None
     assert repulsion_window(37.656) is None
     assert repulsion_window(89.0) is None
+    assert repulsion_window(1e-100) == pytest.approx((1, 3.0812855e206), rel=1e-7)  # 2/δ² ln(2/δ²)
     low, high = repulsion_window(0.01) or (0, 0)
     delta2 = np.deg2rad(0.01) ** 2
     assert low == pytest.approx(1, abs=1e-6)

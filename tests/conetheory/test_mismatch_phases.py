@@ -13,6 +13,7 @@ from conetheory.mismatch_phases import (
     shuffled_scale,
 )
 from conetheory.sphere import bessel_ratio
+from conetheory.von_mises_fisher import moments
 
 
 @given(st.integers(2, 300), st.floats(1e-3, 0.999))
@@ -104,3 +105,16 @@ def test_bad_input_is_named():
         arc_critical_scales(6, [61.0], [1])
     with pytest.raises(ValueError, match="`spacing_deg` must be positive"):
         arc_critical_scales(6, [0.0], [1])
+
+
+def test_the_ends_of_every_argument():
+    """A fraction below the spacing of floats near 1, very many dimensions, every pair but one: finite and in order."""
+    for dim in (2, 3, 64, 10_000):
+        few = np.array([1e-300, 1e-14, 0.99e-5, 1.01e-5])  # the last two on either side of the change of formula
+        assert_allclose(moments(dim, shuffled_critical_scale(dim, few[1:])).deficit, few[1:], rtol=2e-10)
+        assert shuffled_critical_scale(dim, few[0]) == pytest.approx((dim - 1) / 2e-300)
+    assert_array_equal(shuffled_critical_scale(3, [0, 1]), [np.inf, 0])
+    for dim, moved, n in ((10_000, 2, 1000), (10_000, 500, 1000), (512, 2, 512), (2, 2, 3), (8, 10**9 - 1, 10**9)):
+        law = shuffled_scale(dim, moved, n)
+        assert 0 < law.deviation <= law.mean < np.inf
+    assert shuffled_scale(10_000, 500, 1000).mean == pytest.approx(np.log(1000), rel=1e-4)  # all other cosines are 0

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 
 from conetheory import shift_limit
 from conetheory.contrastive_floors import bessel_floor
+from conetheory.errors import ConvergenceError
 from conetheory.shift import shift_landscape
 from conetheory.von_mises_fisher import log_partition
 from sims.shift_clouds import sample_parallel_clouds, simulate_shift
@@ -163,3 +164,21 @@ def test_clouds_have_their_gap_and_their_matched_cosine():
 def test_errors_name_the_argument(call, named):
     with pytest.raises(ValueError, match=f"`{named}`"):
         call()
+
+
+@pytest.mark.parametrize(("rho", "kappa"), [(0.5, 300.0), (-0.9, 40.0), (0.99, 100.0)])
+def test_two_pairs_on_a_circle(rho, kappa):
+    """L_2 is one integral, E ln(1 + e^(kappa(u - rho))), over the angle; periodic, so the trapezoidal rule is exact."""
+    u = np.cos((np.arange(20_000) + 0.5) * np.pi / 20_000) - rho
+    assert shift_limit.batch_loss(2, rho, kappa, 2) == pytest.approx(np.mean(np.logaddexp(0, kappa * u)), rel=1e-11)
+    slope = np.mean(u / (1 + np.exp(-kappa * u)))
+    assert shift_limit.batch_slope(2, rho, kappa, 2) == pytest.approx(slope, rel=1e-9)
+
+
+def test_a_scale_out_of_reach_is_no_number():
+    with pytest.raises(ConvergenceError, match="underflows"):
+        shift_limit.best_scale(10_000, 0.5, batch=50)
+    with pytest.raises(ConvergenceError, match="beyond 10000"):
+        shift_limit.best_scale(64, 0.9999, batch=2)
+    with pytest.raises(ValueError, match=r"`kappa` must be at most 10000 for a batch, got 20000\.0"):
+        shift_limit.batch_loss(3, 0.5, [1.0, 2e4], 2)

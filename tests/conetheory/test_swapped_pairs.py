@@ -54,6 +54,14 @@ def test_without_a_swap_it_is_the_reduced_flow():
     assert_allclose(mixed[1], 0.75 * mixed[0] + 0.25 * mixed[2], rtol=1e-13)
 
 
+@pytest.mark.parametrize(("kind", "slope"), [("none", 2.0), ("hard", 3.0), ("soft", 2 + 1 / 3), ("row", 2.0)])
+def test_nothing_overflows_at_large_scales(kind, slope):
+    """At γ near 1 a swapped loss is linear in γ²; without a swap the force is that of an exponential."""
+    speed = swapped_gap_speed(0.999, 1e4, 2, kind=kind)
+    share = np.exp(-2e4 * (1 - 0.999**2)) if kind == "none" else 1.0
+    assert_allclose(speed, -2 * 0.999 * (1 - 0.999**2) * 1e4 * slope * share, rtol=1e-9)
+
+
 def test_a_gap_costs_more_the_more_is_swapped():
     losses = [swapped_loss(0.5, 10.0, 8, kind=kind) for kind in ("none", "soft", "hard", "row")]
     assert losses == sorted(losses)

@@ -26,3 +26,16 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x):
         return x + self.down(self.act(self.up(self.norm(x))))
+
+
+class Custom(nn.Module):
+    """A forward of one's own on some modules."""
+
+    def __init__(self, forward, **parts):
+        super().__init__()
+        self._forward = forward
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, x):
+        return self._forward(self, x)

@@ -51,6 +51,8 @@ def test_a_file_may_begin_with_a_preset(tmp_path):
         ("model.image_heads=3", "multiple of `image_heads`"),
         ("model.dim=0", "`dim` must be at least 1"),
         ("model.kind=checkpoint", "`checkpoint` must name"),
+        ("model={kind='checkpoint', checkpoint='openai/clip'}", "`tokens` must name the tokenizer of 'openai/clip'"),
+        ("model={kind='resnet', gradient_checkpointing=true}", "`gradient_checkpointing` must be false"),
         ("data=3", "`data` must be a table"),
         ("data.options=3", "`data.options` must be a table"),
         ("loss.swap_fraction=1.1", "at most 1"),
@@ -75,3 +77,22 @@ def test_files_that_cannot_be_read(tmp_path):
         file.write_bytes(content)
         with pytest.raises(ValueError, match="is not TOML"):
             load_config(file)
+
+
+def test_options_go_with_their_kind_of_data(tmp_path):
+    kept = load_config("digits", ["data.held_out=9", "data.kind=digits"])
+    assert (kept.data.options, kept.data.held_out) == ({"size": 16}, 9)
+    other = load_config("digits", ["data.options.n=50", "data.held_out=9", "data.kind=scenes"])
+    assert (other.data.options, other.data.held_out) == ({"n": 50}, 9)
+    file = tmp_path / "mine.toml"
+    file.write_text('preset = "liang"\n[data]\nkind = "digits"\n')
+    assert load_config(file).data.options == {}
+    assert load_config(file, ["data.kind=digits", "data.options={size=24}"]).data.options == {"size": 24}
+
+
+def test_a_file_with_the_name_of_a_preset_does_not_hide_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").write_text("steps = 1")
+    (tmp_path / "mine").write_text("steps = 1")
+    assert load_config("digits").steps == 300
+    assert load_config("mine").steps == 1

@@ -15,11 +15,12 @@ from empirical.uniformity_loss import regularised_loss  # noqa: E402
 from tests.empirical.torch_pairs import pairs  # noqa: E402
 
 ROWS = 10
+COLD = 40.0  # times the logit scale of the other losses, 12
 LOSSES = {
     "clip": lambda x, y, beta, bias, at: clip_loss(x, y, beta, chunk=3, processes=at),
     "clip-x-to-y": lambda x, y, beta, bias, at: clip_loss(x, y, beta, direction="x-to-y", processes=at),
     "clip-y-to-x": lambda x, y, beta, bias, at: clip_loss(x, y, beta, direction="y-to-x", processes=at),
-    "clip-cold": lambda x, y, beta, bias, at: clip_loss(x, y, 40 * beta, chunk=4, processes=at),
+    "clip-cold": lambda x, y, beta, bias, at: clip_loss(x, y, COLD * beta, chunk=4, processes=at),
     "siglip": lambda x, y, beta, bias, at: sigmoid_loss(x, y, beta, bias, chunk=3, processes=at),
     "cua": lambda x, y, beta, bias, at: regularised_loss(x, y, beta, processes=at),
     "cuaxu": lambda x, y, beta, bias, at: regularised_loss(x, y, beta, cross=1.0, chunk=4, processes=at),
@@ -81,6 +82,9 @@ def both(tmp_path_factory):
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-6)])
 def test_two_processes_equal_one(both, name, dtype, tolerance):
+    """To 1e-6 in float32, but for logits of 480: those have an error of a few times 480 eps, and so have weights."""
+    if name == "clip-cold":
+        tolerance = max(tolerance, COLD * 12.0 * torch.finfo(dtype).eps)
     exact = outcome(name, dtype, World())
     for found in both:
         for one, other in zip(found[name, dtype], exact, strict=True):

@@ -62,6 +62,20 @@ def test_arms_that_do_not_differ_are_undecided(trained, tmp_path):
     assert (each.verdict, each.difference.value) == ("undecided", 0.0)
 
 
+@pytest.mark.parametrize("order", ["rising", "falling"])
+def test_an_interval_that_straddles_0_decides_nothing(monkeypatch, tmp_path, order):
+    def fake(config, folder):
+        folder.mkdir(parents=True)
+        gap = (config.batch - 8) * (1.0 if config.seed % 2 else -0.9)
+        (folder / "metrics.jsonl").write_text(json.dumps({"step": 5, "gap_norm": gap}) + "\n")
+
+    monkeypatch.setattr(experiment_runs, "_train", fake)
+    (each,) = run_experiment(experiment(order, arms=("a", "b")), tmp_path, seeds=range(4)).comparisons
+    assert each.difference.interval is not None
+    assert each.difference.interval[0] < 0 < each.difference.interval[1]
+    assert each.verdict == "undecided"
+
+
 def test_one_seed_decides_nothing(trained, tmp_path):
     found = run_experiment(experiment("rising"), tmp_path, seeds=[7])
     assert {each.verdict for each in found.comparisons} == {"undecided"}
@@ -75,6 +89,38 @@ def test_a_change_is_since_step_0(trained, tmp_path):
     assert_allclose(np.array(change.arms[1].values) + 1.0, plain.arms[1].values)
 
 
+def test_a_metric_without_a_value_at_step_0_has_an_end_and_no_change(monkeypatch, tmp_path):
+    def fake(config, folder):
+        folder.mkdir(parents=True)
+        last = None if config.seed else 2.5
+        (folder / "metrics.jsonl").write_text('{"step": 0}\n' + json.dumps({"step": 5, "train_loss": last}) + "\n")
+
+    monkeypatch.setattr(experiment_runs, "_train", fake)
+    made = {"name": "toy", "question": "?", "source": "none", "order": "rising", "metric": "train_loss"}
+    asked = Experiment(arms=(Arm(name="a"), Arm(name="b", settings=("batch=9",))), **made)
+    found = run_experiment(asked, tmp_path / "end", seeds=range(2))
+    assert found.arms[0].values[0] == 2.5
+    assert math.isnan(found.arms[0].values[1])
+    assert math.isnan(found.arms[0].mean.value)
+    assert found.comparisons[0].verdict == "undecided"
+    json.dumps(found.as_dict(), allow_nan=False)
+    with pytest.raises(ValueError, match=r"`metric` must be a key of metrics\.jsonl at step 0, step, got 'train_loss'"):
+        run_experiment(Experiment(arms=(Arm(name="a"),), change=True, **made), tmp_path / "change", seeds=[0])
+
+
+@pytest.mark.parametrize("setting", ["batch=4", "seed=1", " batch = 4"])
+def test_settings_that_an_arm_would_override_are_refused(trained, tmp_path, setting):
+    with pytest.raises(ValueError, match=r"`settings` must not set what the runs differ in, batch, seed, got \w+\."):
+        run_experiment(experiment("rising"), tmp_path, settings=[setting])
+    assert not trained
+
+
+def test_an_order_is_refused_before_training(trained, tmp_path):
+    with pytest.raises(ValueError, match=r"`order`.*'upwards'"):
+        run_experiment(experiment("upwards"), tmp_path)
+    assert not trained
+
+
 @pytest.mark.parametrize("seeds", [[], [1, 1]])
 def test_seeds_must_be_distinct(tmp_path, seeds):
     with pytest.raises(ValueError, match="`seeds` must be distinct"):
@@ -83,7 +129,7 @@ def test_seeds_must_be_distinct(tmp_path, seeds):
 
 def test_an_unknown_metric_is_named(trained, tmp_path):
     wrong = Experiment(name="toy", question="?", source="none", arms=(Arm(name="a"),), order="none", metric="gap")
-    with pytest.raises(ValueError, match=r"`metric` must be a key of metrics\.jsonl, step, gap_norm, got 'gap'"):
+    with pytest.raises(ValueError, match=r"`metric` must be a key of .* at step 5, step, gap_norm, got 'gap'"):
         run_experiment(wrong, tmp_path, seeds=[0])
 
 

@@ -135,6 +135,43 @@ def test_procrustes_with_translation_undoes_a_rigid_motion():
     assert_allclose(x_after, y_after, atol=1e-12)
 
 
+def test_few_pairs_turn_no_more_than_they_know():
+    """5 pairs in 20 dimensions: what is orthogonal to all of them stays as it is."""
+    few = cloud_pairs(n=5, dim=20)
+    found = fit_procrustes(few)
+    q = found.x.matrix
+    assert_allclose(q @ q.T, np.eye(20), atol=1e-12)
+    x, y = rows_of(few)
+    cross = x.T @ y
+    assert_allclose(np.trace(q.T @ cross), np.linalg.svd(cross)[1].sum(), rtol=1e-12)  # still the best on its pairs
+    outside = np.linalg.svd(np.concatenate([x, y]))[2][10:]
+    assert_allclose(outside @ q, outside, atol=1e-12)
+    assert found.fitted["rank"] == 5
+    assert found.fitted["determinant"] == round(np.linalg.det(q))
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_procrustes_may_reflect_and_says_so(mirrored):
+    rng = np.random.default_rng(0)
+    rotation = np.linalg.qr(rng.standard_normal((6, 6)))[0]
+    rotation[:, 0] *= np.linalg.det(rotation) * (-1 if mirrored else 1)
+    x = rng.standard_normal((40, 6))
+    found = fit_procrustes(EmbeddingPairs(x=x, y=x @ rotation))
+    assert_allclose(found.x.matrix, rotation, atol=1e-12)
+    assert (found.fitted["determinant"], found.fitted["rank"]) == (-1 if mirrored else 1, 6)
+
+
+def test_files_stay_as_they_are(tmp_path):
+    x, y = clouds(30, 5)
+    file = tmp_path / "pairs.npy"
+    np.save(file, np.stack([x, y]).astype(np.float32))
+    before = file.read_bytes()
+    pairs = load_pairs(file)
+    for fitted in (fit_shift(pairs, 0.5), fit_centring(pairs), fit_procrustes(pairs), fit_removal(pairs, 2)):
+        rows_of(fitted.apply(pairs))
+    assert file.read_bytes() == before
+
+
 def test_removing_components_leaves_nothing_along_them():
     pairs = cloud_pairs(offset=1.0)
     found = fit_removal(pairs, 3)
@@ -224,10 +261,12 @@ def test_bad_arguments_are_named():
         (lambda: fit_shift(EmbeddingPairs(x=pairs.x, y=pairs.x), 0.5), "gap"),
         (lambda: fit_shift_to_gap(pairs, 2.0), "target"),
         (lambda: fit_removal(pairs, 12), "k"),
+        (lambda: fit_removal(cloud_pairs(n=3, dim=12), 6), "`k` must be at most 5"),
         (lambda: fit_removal(pairs, 2, kind="axes"), "kind"),
         (lambda: fit_procrustes(pairs, translate="yes"), "translate"),
         (lambda: fit_centring(pairs).apply(other), "dimension"),
         (lambda: split_pairs(pairs, share=1.0), "share"),
+        (lambda: split_pairs(cloud_pairs(n=4), share=0.1), "share.*4"),
     ):
         with pytest.raises(ValueError, match=words):
             call()

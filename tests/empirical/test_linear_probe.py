@@ -67,8 +67,14 @@ def test_an_early_end_is_told():
         ({"test_share": 0.0}, "test_share"),
         ({"regularisation": -1.0}, "regularisation"),
         ({"test": (np.eye(3), [0])}, "test"),
+        ({"test": (np.eye(3), [0, 0, 1])}, "test.*dimension"),
     ],
 )
 def test_bad_input_is_named(change, words):
     with pytest.raises(ValueError, match=words):
         linear_probe(**{"features": np.eye(4), "labels": [0, 0, 1, 1]} | change)
+
+
+def test_labels_of_two_types_are_never_compared():
+    with pytest.raises(TypeError, match=r"`test`.*int64.*U1"):
+        linear_probe(np.eye(4), [0, 0, 1, 1], test=(np.eye(4), ["0", "0", "1", "1"]))

@@ -1,4 +1,4 @@
-"""The probe: measured statistics, the C-map beside them, and a model that is left as it was."""
+"""The probe: measured statistics, the blocks that it finds, and a model that is left as it was."""
 
 import json
 
@@ -7,14 +7,13 @@ import pytest
 from numpy.testing import assert_allclose
 
 from conetheory.gap import mean_cosine
-from conetheory.meanfield import cone_curve
 from empirical._pair_sums import PairSums, cone_angle_deg
 from empirical.probe import probe
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
 
-from tests.empirical.networks import ResidualBlock, he_layers  # noqa: E402 (needs torch)
+from tests.empirical.networks import Custom, he_layers  # noqa: E402 (needs torch)
 
 
 @pytest.fixture(autouse=True)
@@ -24,11 +23,6 @@ def one_thread():
     torch.manual_seed(0)
     yield
     torch.set_num_threads(threads)
-
-
-def block(report, name):
-    (found,) = (block for block in report.blocks if block.name == name)
-    return found
 
 
 # ---- what is measured ----
@@ -137,121 +131,7 @@ def test_dead_points_are_counted():
     assert (found.undefined, found.cosine.value, found.cone_angle_deg.value) == (8, 0, 90)
 
 
-# ---- what is predicted ----
-
-
-QUADRATURE = ("tanh", "softplus")  # slower: fewer networks
-
-
-def cases():
-    yield "relu", lambda: he_layers(768, 3)
-    yield "relu, bias", lambda: he_layers(768, 3, gain=1.0, bias_var=0.2)
-    yield "tanh", lambda: he_layers(768, 1, nn.Tanh)
-    yield "gelu", lambda: he_layers(768, 2, nn.GELU)
-    yield "softplus", lambda: he_layers(768, 1, nn.Softplus)
-    yield "residual", lambda: nn.Sequential(*(ResidualBlock(256, 1024) for _ in range(3)))
-    yield "rms norm", lambda: nn.Sequential(*he_layers(768, 1), nn.RMSNorm(768), nn.Linear(768, 256))
-    yield "layer norm", lambda: nn.Sequential(*he_layers(768, 1), nn.LayerNorm(768), nn.Linear(768, 256))
-
-
-@pytest.mark.parametrize(("name", "make"), list(cases()), ids=[name for name, _ in cases()])
-def test_wide_random_networks_follow_the_c_map(name, make):
-    """Measured less predicted over some networks, on inputs of mean cosine near ½; the networks are the sample."""
-    x = torch.randn(24, 256, generator=torch.Generator().manual_seed(1)).double() + 1
-    reports = [probe(make().double(), x) for _ in range(5 if name in QUADRATURE else 10)]
-    for blocks in zip(*(report.blocks for report in reports), strict=True):
-        for measured, predicted in (
-            ([b.cosine.value for b in blocks], [b.predicted_cosine.value for b in blocks]),
-            ([b.mean_square.value for b in blocks], [b.predicted_mean_square for b in blocks]),
-        ):
-            off = np.subtract(measured, predicted)
-            stderr = off.std(ddof=1) / np.sqrt(len(off))
-            # 1e-9: a normalisation is exact at every width but for the interpolation of what comes before it
-            assert abs(off.mean()) <= 4.5 * stderr + 1e-9, (blocks[0].name, off.mean(), stderr)
-        assert {b.start for b in blocks} == {"0"}
-
-
-def test_orthogonal_inputs_give_the_cone_curve():
-    """Points of equal norm and cosine 0: the prediction is that of `conetheory.meanfield`, to rounding."""
-    model = he_layers(64, 3, dim=32).double().requires_grad_(False)
-    ups = [32 * float(model[0].weight.square().mean()), *(64 * float(model[i].weight.square().mean()) for i in (2, 4))]
-    signs = torch.tensor([[1.0, -1.0], [1.0, 1.0]], dtype=torch.float64)
-    x = signs
-    for _ in range(4):
-        x = torch.kron(x, signs)
-    x = x[x.sum(dim=1) == 0]  # rows of a Hadamard matrix, each of mean 0
-    found = probe(model, x)
-    rho, q = 0.0, 1.0
-    for layer, sigma_w2 in enumerate(ups):
-        curve = cone_curve("relu", 1, q0=q, rho0=rho, sigma_w2=sigma_w2)
-        rho, q = float(curve.rho[1]), float(curve.q[1])
-        at = found.blocks[2 * layer + 1]
-        assert_allclose([at.predicted_cosine.value, at.predicted_mean_square], [rho, q], rtol=1e-10)
-
-
-def test_a_wrong_variance_is_seen():
-    """Weights that are not centred belong to no layer of the theory: the measured cosine is far off."""
-    model = he_layers(768, 1)
-    with torch.no_grad():
-        model[0].weight.add_(0.05)
-    x = torch.randn(24, 256) + 1
-    at = probe(model, x).blocks[1]
-    assert abs(at.cosine.value - at.predicted_cosine.value) > 0.1
-
-
-def test_prediction_starts_again_after_a_block_without_one():
-    model = nn.Sequential(*he_layers(512, 1), nn.BatchNorm1d(512), *he_layers(512, 1, dim=512))
-    found = probe(model, torch.randn(30, 256))
-    assert [b.start for b in found.blocks] == ["0", "0", None, "3", "3"]
-    assert "BatchNorm1d" in found.blocks[2].reason
-    assert found.blocks[4].predicted_cosine is not None
-
-
-def test_prediction_runs_on_only_where_one_block_feeds_the_next():
-    found = probe(nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4)), torch.randn(9, 8), blocks=["0", "2"])
-    assert [b.start for b in found.blocks] == ["0", "2"]
-
-
-def test_an_activation_of_raw_inputs_has_no_prediction():
-    found = probe(nn.Sequential(nn.ReLU()), torch.randn(10, 8)).blocks[0]
-    assert "Gaussian" in found.reason
-
-
-def test_sums_that_are_not_independent_have_none():
-    class Twice(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer = nn.Linear(16, 16)
-
-        def forward(self, x):
-            x = self.layer(x)
-            return x + torch.relu(x)
-
-    class Shared(Twice):
-        def forward(self, x):
-            return self.layer(torch.tanh(self.layer(x)))
-
-    x = torch.randn(10, 16)
-    assert "independent" in probe(nn.Sequential(Twice()), x).blocks[0].reason
-    assert "twice" in probe(nn.Sequential(Shared()), x).blocks[0].reason
-
-
-def test_means_over_tokens_pass_linear_maps_only():
-    model = nn.Sequential(nn.Linear(16, 512), nn.ReLU())
-    x = torch.randn(10, 4, 16)
-    pooled, each = probe(model, x), probe(model, x, tokens="each")
-    assert pooled.blocks[0].predicted_cosine is not None
-    assert "mean over tokens" in pooled.blocks[1].reason
-    assert each.blocks[1].predicted_cosine is not None
-
-
-def test_reference_inputs_and_the_error_of_taking_some():
-    model, x = he_layers(256, 1), torch.randn(200, 256) + 0.5
-    some, all_ = probe(model, x, max_reference=20), probe(model, x, max_reference=200)
-    assert (some.n_reference, all_.n_reference) == (20, 200)
-    a, b = some.blocks[1].predicted_cosine, all_.blocks[1].predicted_cosine
-    assert b.stderr == 0
-    assert 0 < abs(a.value - b.value) < 4.5 * a.stderr
+# ---- modules in unusual places ----
 
 
 def test_a_module_called_twice_is_two_blocks():
@@ -259,6 +139,58 @@ def test_a_module_called_twice_is_two_blocks():
     first, second = he_layers(64, 2)[::2][0], nn.Linear(64, 64)
     found = probe(nn.Sequential(first, act, second, act), torch.randn(9, 256), blocks=nn.ReLU)
     assert [b.name for b in found.blocks] == ["1", "1 (call 2)"]
+
+
+def test_weights_that_ran_before_are_not_those_of_a_new_layer():
+    layer = nn.Linear(16, 16)
+    twice = Custom(lambda self, x: self.layer(torch.tanh(self.layer(x))), layer=layer)
+    found = probe(twice, torch.randn(9, 16), blocks="layer")
+    assert [b.name for b in found.blocks] == ["layer", "layer (call 2)"]
+    assert found.blocks[0].predicted_cosine is not None
+    assert "twice" in found.blocks[1].reason
+
+
+def test_a_module_with_two_names_runs_under_the_first():
+    shared = nn.Linear(8, 8)
+    model = Custom(
+        lambda self, x: self.b(self.a(x)), a=nn.Sequential(shared, nn.ReLU()), b=nn.Sequential(shared, nn.Tanh())
+    )
+    x = torch.randn(6, 8)
+    assert [b.name for b in probe(model, x).blocks] == ["a.0", "a.1", "a.0 (call 2)", "b.1"]
+    assert [b.name for b in probe(model, x, blocks="b.0").blocks] == ["b.0", "b.0 (call 2)"]
+
+
+def test_a_module_that_calls_itself():
+    class Nested(nn.Module):
+        def forward(self, x, depth=2):
+            return 2 * x if depth == 0 else self(x, depth - 1) + 1
+
+    x = torch.randn(6, 8, dtype=torch.float64)
+    found = probe(nn.Sequential(Nested()), x)
+    assert [b.name for b in found.blocks] == ["0", "0 (call 2)", "0 (call 3)"]
+    for more, b in zip((2, 1, 0), found.blocks, strict=True):
+        assert_allclose(b.cosine.value, mean_cosine(2 * x.numpy() + more), rtol=1e-12)
+
+
+def test_numbers_of_words_are_no_vectors():
+    found = probe(nn.Sequential(nn.Embedding(10, 8), nn.Linear(8, 4)), torch.arange(30).reshape(6, 5) % 10)
+    assert found.input_cosine is None
+    assert "no vectors" in found.blocks[0].reason
+    assert found.blocks[1].start == "1"
+    json.dumps(found.as_dict(), allow_nan=False)
+
+
+def test_the_first_tensor_of_floats_is_looked_at():
+    layer = nn.Linear(4, 3)
+    made = Custom(lambda self, x: {"mask": torch.ones(5, dtype=torch.long), "states": (layer(x), None)}, layer=layer)
+    x = torch.randn(5, 4)
+    assert probe(nn.Sequential(made), x).blocks[0].cosine == probe(nn.Sequential(layer), x).blocks[0].cosine
+
+
+def test_a_block_of_some_inputs_only_is_named():
+    model = Custom(lambda self, x: self.late(x) if x.mean() > 0 else x, late=nn.Sequential(nn.Linear(4, 4)))
+    with pytest.raises(ValueError, match=r"late\.0 runs on 3 of the 8 inputs"):
+        probe(model, [torch.ones(3, 4), -torch.ones(5, 4)])
 
 
 def test_activation_in_place_is_read_in_time():
@@ -300,6 +232,21 @@ def test_hooks_go_when_the_model_fails():
     assert model.training
 
 
+@pytest.mark.parametrize("kind", [torch.tensor, np.array])
+def test_inputs_are_not_changed(kind):
+    x = kind([[1.0, -1.0], [2.0, -3.0]])
+    if isinstance(x, np.ndarray):
+        x.flags.writeable = False
+    probe(nn.Sequential(nn.ReLU(inplace=True)), x)
+    assert x.tolist() == [[1.0, -1.0], [2.0, -3.0]]
+
+
+def test_a_model_of_buffers_alone_has_a_dtype():
+    model, x = nn.Sequential(nn.BatchNorm1d(4, affine=False)), torch.randn(6, 4)
+    assert probe(model, x, dtype="float64").dtype == "float64"
+    assert probe(model, x).dtype == "float32"
+
+
 def test_another_dtype_runs_on_a_copy():
     model, x = he_layers(64, 2, dim=16), torch.randn(20, 16)
     kinds = []
@@ -321,6 +268,8 @@ def test_blocks_by_name_pattern_and_type():
     model = nn.ModuleDict({"body": he_layers(8, 2, dim=4), "head": nn.Linear(8, 2)})
     model.forward = lambda x: model["head"](model["body"](x))
     x = torch.randn(6, 4)
+    with pytest.raises(ValueError, match=r"got 'hed', the nearest is 'head'"):
+        probe(model, x, blocks=["hed"])
     names = lambda **how: [b.name for b in probe(model, x, **how).blocks]  # noqa: E731
     assert names() == ["body.0", "body.1", "body.2", "body.3"]
     assert names(blocks=["head"]) == ["head"]
@@ -357,8 +306,17 @@ def test_blocks_that_do_not_run_are_told():
         (torch.full((5, 4), float("nan")), {}, ValueError, "finite"),
         ({"input": torch.randn(5, 4), "other": torch.randn(4, 4)}, {}, ValueError, "inputs"),
         (3, {}, TypeError, "inputs"),
+        ([[torch.randn(5, 4), torch.zeros(5)]], {}, TypeError, "inputs.*list"),
+        ([torch.randn(5, 4), torch.randn(5, 3)], {}, ValueError, "0 must have one number of units, got 4 and 3"),
+        (torch.randn(5, 4), {"device": "meta"}, ValueError, "device.*meta"),
+        (torch.zeros(0, 4), {}, ValueError, "inputs"),
     ],
 )
 def test_bad_input_is_named(inputs, how, error, words):
     with pytest.raises(error, match=words):
         probe(nn.Sequential(nn.Linear(4, 3)), inputs, **how)
+
+
+def test_what_is_no_module_is_named():
+    with pytest.raises(TypeError, match=r"`model`.*function"):
+        probe(lambda x: x, torch.randn(5, 4))

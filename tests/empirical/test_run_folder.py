@@ -49,9 +49,10 @@ def test_what_is_not_this_run_is_refused(tmp_path):
         open_run(path)
     with pytest.raises(ValueError, match=r"loss.kind 'clip' instead of 'siglip'"):
         RunFolder(path, CONFIG | {"loss": {"kind": "siglip"}}, resume=True)
-    (path / "config.json").write_text("{")
-    with pytest.raises(ValueError, match="not JSON"):
-        open_run(path, resume=True)
+    for damaged in (b"{", b"[]", b"\xff\xfe"):
+        (path / "config.json").write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"config\.json that is not JSON of ours"):
+            open_run(path, resume=True)
     (path / "config.json").unlink()
     with pytest.raises(ValueError, match="without a config"):
         open_run(path, resume=True)
@@ -153,3 +154,46 @@ def test_a_checkpoint_of_another_model_or_a_pickle_is_refused(tmp_path):
     torch.save({"model/weight": torch.ones(2, 2)}, tmp_path / "pickled.safetensors")
     with pytest.raises(ValueError, match="no checkpoint of ours, or damaged"):
         read_tensors(tmp_path / "pickled.safetensors")
+
+
+SAME = {"device": "cpu", "threads": 1, "processes": 1, "code": "a", "started": "now"}
+
+
+@pytest.mark.parametrize(
+    ("starts", "repeats"),
+    [
+        ([{}], "bits"),
+        ([{}, {"started": "later"}], "bits"),
+        ([{}, {"threads": 2}], "distribution"),
+        ([{}, {"processes": 2}], "distribution"),
+        ([{}, {"code": "b"}], "distribution"),
+        ([{"device": "H100"}], "distribution"),
+        ([{"device": "H100"}, {}], "distribution"),
+    ],
+)
+def test_bits_repeat_on_one_kind_of_machine_alone(tmp_path, starts, repeats):
+    run = open_run(tmp_path)
+    for start in starts:
+        run.started(SAME | start)
+    assert run.repeats() == repeats
+    run.close()
+
+
+def test_what_follows_from_the_data_is_written_once(tmp_path):
+    run = open_run(tmp_path)
+    for _ in range(2):
+        run.write_once("tokens.json", {"words": ("a", "b")})
+    with pytest.raises(ValueError, match=r"other data, as tokens\.json says"):
+        run.write_once("tokens.json", {"words": ("b", "a")})
+    assert run.read("tokens.json") == {"words": ["a", "b"]}
+    run.close()
+
+
+def test_only_checkpoints_are_taken_for_checkpoints(tmp_path):
+    run = open_run(tmp_path, keep=1)
+    copy = tmp_path / "checkpoints" / "step-00000009 (copy).safetensors"
+    copy.write_bytes(b"")
+    run.save(7, TENSORS)
+    assert last_checkpoint(tmp_path).name == "step-00000007.safetensors"
+    assert copy.exists()
+    run.close()

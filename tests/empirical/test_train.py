@@ -18,43 +18,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="training is torch's: pip install 'conetheory[empirical]'")
 pytest.importorskip("transformers", reason="the towers are those of transformers: pip install 'conetheory[empirical]'")
 
-from empirical.checkpoints import read_tensors  # noqa: E402
-from empirical.config import load_config  # noqa: E402
+from empirical import train as engine  # noqa: E402
 from empirical.embeddings import load_pairs  # noqa: E402
-from empirical.model import Inputs, build_model, make_tokens  # noqa: E402
+from empirical.model import build_model, make_tokens  # noqa: E402
 from empirical.run_folder import RunFolder, last_checkpoint  # noqa: E402
 from empirical.run_pairs import open_pairs  # noqa: E402
-from empirical.tokens import ByteTokens  # noqa: E402
 from empirical.train import TrainingError, train  # noqa: E402
-
-SMALL = (
-    *("steps=8", "batch=16", "log_every=2", "checkpoint_every=3", "keep=0", "data.options.size=8", "data.held_out=40"),
-    *("data.workers=0", "model.dim=16", "model.image_width=32", "model.text_width=32", "model.length=8"),
-    *("model.patch=4", "optimiser.warmup=2"),
-)
-forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="the process to be killed is a fork")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def small(*changes):
-    return load_config("digits", [*SMALL, *changes])
-
-
-def lines(folder):
-    """The metrics, without what depends on the clock."""
-    found = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in found]
-
-
-def weights(folder):
-    return read_tensors(last_checkpoint(Path(folder)))
+from tests.empirical.small_runs import fork, forks, lines, one_thread, small, weights  # noqa: E402, F401
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +33,6 @@ def whole(tmp_path_factory):
     reports = []
     result = train(small(), tmp_path_factory.mktemp("whole"), on_step=reports.append)
     return result, reports
-
-
-def inputs(config, tokens, captions, seed=0):
-    found = tokens.encode(captions)
-    images = np.random.default_rng(seed).integers(0, 256, (len(captions), 3, 8, 8), dtype=np.uint8)
-    return Inputs(images=torch.from_numpy(images), ids=torch.from_numpy(found.ids), mask=torch.from_numpy(found.mask))
 
 
 def test_a_run_logs_the_gap_from_step_0(whole):
@@ -102,19 +66,6 @@ def test_a_complete_run_is_not_done_again(whole):
     assert (again.resumed_from, again.steps) == (8, 8)
     assert again.metrics == whole[0].metrics
     assert before == {path: path.read_bytes() for path in whole[0].folder.glob("*/step-*")}
-
-
-def fork(work):
-    """Run `work` in a fork of this process; return how it ended, as of `os.waitpid`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12: other threads are not in the fork
-        child = os.fork()
-    if not child:
-        try:
-            work()
-        finally:
-            os._exit(1)
-    return os.waitpid(child, 0)[1]
 
 
 def kill():
@@ -184,10 +135,50 @@ def test_an_interrupt_ends_a_run_at_its_last_checkpoint(tmp_path):
     assert train(small(), tmp_path, resume=True).resumed_from == 3  # the folder is free again
 
 
-def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):
-    with pytest.raises(TrainingError, match=r"step [0-9]+: the loss or its gradient is not finite.*step 1 is kept"):
-        train(small("optimiser.rate=1e30", "optimiser.decay=0", "checkpoint_every=1"), tmp_path)
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (0, "step 2: the loss or its gradient is not finite; there is no checkpoint yet"),
+        (4, "step 6: the loss or its gradient is not finite; the checkpoint of step 3 is kept"),
+        (5, "step 6: the norm of the weights is not finite; the checkpoint of step 3 is kept"),
+    ],
+)
+def test_numbers_that_are_not_finite_end_the_run(tmp_path, monkeypatch, bad, message):
+    right = engine.learning_rate
+    monkeypatch.setattr(engine, "learning_rate", lambda step, *rest: math.nan if step == bad else right(step, *rest))
+    with pytest.raises(TrainingError, match=message):
+        train(small("log_every=7"), tmp_path)
+    assert [path.name for path in tmp_path.glob("checkpoints/*")] == ["step-00000003.safetensors"][: bad // 3]
     assert "NaN" not in (tmp_path / "metrics.jsonl").read_text()
+
+
+def test_readers_and_what_is_kept_change_no_bit_and_may_change_on_resume(tmp_path, whole):
+    def stop(report):
+        if report.step == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(small("data.workers=2"), tmp_path, on_step=stop)
+    with pytest.raises(ValueError, match="another run: steps 8 instead of 9"):
+        train(small("steps=9"), tmp_path, resume=True)
+    changes = ("data.workers=1", "keep=1", "log_every=8", "checkpoint_every=8", "device=cpu")
+    result = train(small(*changes), tmp_path, resume=True)
+    assert (result.resumed_from, result.repeats) == (3, "bits")
+    expected, found = weights(whole[0].folder), weights(tmp_path)
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+    assert [line["step"] for line in lines(tmp_path)] == [0, 2, 8]
+    assert lines(tmp_path)[-1] == lines(whole[0].folder)[-1]
+    assert [path.name for path in tmp_path.glob("checkpoints/*")] == ["step-00000008.safetensors"]
+
+
+def test_other_data_are_not_gone_on_with(tmp_path):
+    train(small("steps=2"), tmp_path)
+    (tmp_path / "tokens.json").unlink()  # which follows from the data
+    train(small("steps=2"), tmp_path, resume=True)
+    pairs = json.loads((tmp_path / "pairs.json").read_text())
+    (tmp_path / "pairs.json").write_text(json.dumps(pairs | {"n": 1796}))
+    with pytest.raises(ValueError, match=r"begun with other data, as pairs\.json says"):
+        train(small("steps=2"), tmp_path, resume=True)
 
 
 def test_a_disk_that_is_full_ends_the_run(tmp_path):
@@ -288,70 +279,13 @@ def test_an_amended_run_starts_with_the_gap_that_was_asked_for(tmp_path, whole, 
     train(config, tmp_path)
     start, plain = lines(tmp_path)[0], lines(whole[0].folder)[0]
     assert start["gap_norm"] < 0.2 * plain["gap_norm"] if translation == 0 else start["gap_norm"] > 0.1
-    rotation = weights(tmp_path)["model/rotation.rotation"].double()
+    whole = weights(tmp_path)
+    last_checkpoint(tmp_path).unlink()
+    assert train(config, tmp_path, resume=True).resumed_from == 1
+    assert all(torch.equal(tensor, whole[name]) for name, tensor in weights(tmp_path).items())
+    rotation = whole["model/rotation.rotation"].double()
     assert (rotation.T @ rotation - torch.eye(16)).abs().max() < 1e-5
     assert start["mean_cosine_y"] == pytest.approx(plain["mean_cosine_y"], abs=1e-5)  # a rotation moves no cone apart
-
-
-@torch.no_grad()
-def test_padding_changes_no_caption():
-    config = small().model
-    captions = ["the digit one", "a"]
-    short, long = ByteTokens(20), ByteTokens(40)
-    model = build_model(config, image_size=8, tokens=long, seed=0).eval()
-    one, two = (model.encode_y(inputs(config, tokens, captions)) for tokens in (short, long))
-    assert (one - two).abs().max() < 1e-6
-    alone = model.encode_y(inputs(config, short, captions[1:]))
-    assert (alone - one[1:]).abs().max() < 1e-6
-    other = model.encode_y(inputs(config, short, ["the digit two"]))
-    assert (other - one[:1]).abs().max() > 1e-3
-    assert (one[0] - one[1]).abs().max() > 1e-3
-
-
-@torch.no_grad()
-def test_the_towers_are_those_of_a_published_checkpoint(tmp_path):
-    from dataclasses import replace
-
-    from transformers import CLIPConfig, CLIPModel
-
-    tokens = ByteTokens(12)
-    text = {"vocab_size": tokens.size, "hidden_size": 32, "intermediate_size": 64, "max_position_embeddings": 12}
-    vision = {"hidden_size": 32, "intermediate_size": 64, "image_size": 8, "patch_size": 4}
-    both = {"num_hidden_layers": 2, "num_attention_heads": 2}
-    whole = CLIPModel(
-        CLIPConfig(text_config=text | both | tokens.special, vision_config=vision | both, projection_dim=16)
-    ).eval()
-    whole.save_pretrained(tmp_path / "published", safe_serialization=True)
-    config = replace(small().model, kind="checkpoint", checkpoint=str(tmp_path / "published"), dim=0)
-    model = build_model(config, image_size=8, tokens=tokens).eval()
-    batch = inputs(config, tokens, ["one", "two"])
-    pixels = (batch.images - model.x_tower.mean) / model.x_tower.deviation
-    direct = whole(input_ids=batch.ids, attention_mask=batch.mask, pixel_values=pixels)
-    for rows, expected in zip(model(batch), (direct.image_embeds, direct.text_embeds), strict=True):
-        assert torch.allclose(torch.nn.functional.normalize(rows, dim=1), expected, atol=1e-6)
-    anew = build_model(replace(config, dim=5), image_size=8, tokens=tokens)
-    assert [rows.shape for rows in anew(batch)] == [(2, 5), (2, 5)]
-    with pytest.raises(ValueError, match="images of 8 pixels, got 16"):
-        build_model(config, image_size=16, tokens=tokens)
-    with pytest.raises(ValueError, match="at most length 12"):
-        build_model(config, image_size=8, tokens=ByteTokens(13))
-    for file in (tmp_path / "published").glob("*.safetensors"):
-        torch.save(whole.state_dict(), file.with_name("pytorch_model.bin"))
-        file.unlink()
-    with pytest.raises(OSError, match="safetensors"):
-        build_model(config, image_size=8, tokens=tokens)
-
-
-def test_the_same_seed_is_the_same_model_and_torch_draws_on_as_if_nothing_was():
-    config, tokens = small().model, ByteTokens(8)
-    torch.manual_seed(3)
-    expected = torch.rand(2)
-    torch.manual_seed(3)
-    one, same, other = (build_model(config, image_size=8, tokens=tokens, seed=seed) for seed in (1, 1, 2))
-    assert torch.equal(torch.rand(2), expected)
-    assert torch.equal(one.x_tower.projection.weight, same.x_tower.projection.weight)
-    assert not torch.equal(one.x_tower.projection.weight, other.x_tower.projection.weight)
-    assert one.x_tower.body.config._attn_implementation == "sdpa"
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,27 @@ def test_mean_per_class_does_not_weigh_by_images():
     images = np.eye(3)[[0, 0, 0, 0, 1, 1]]
     found = zero_shot(images, np.eye(3), [0, 0, 0, 0, 1, 0])
     assert_allclose([found.mean_per_class.value, found.top[1].value], [0.9, 5 / 6])
-    assert_allclose(found.mean_per_class.stderr, np.sqrt(0.8 * 0.2 / 5) / 2)
+    assert_allclose(found.mean_per_class.stderr, np.sqrt(0.8 * 0.2 / 4 + 0.1**2) / 2)
     assert found.per_class[2] is None
+
+
+@pytest.mark.parametrize(("sizes", "conservative"), [((2, 2, 3), False), ((1, 1, 1, 1, 1, 1, 2), True)])
+def test_error_of_the_mean_per_class_is_the_spread_over_images(sizes, conservative):
+    """Classes of fixed sizes, right with chances from 0.2 to 0.8: mean variance against the variance of the means, of
+    which 600 Gaussian ones have the relative error √(2/600).
+    """
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    chance = np.linspace(0.2, 0.8, len(sizes))[labels]
+    found = []
+    for hits in rng.random((600, len(labels))) < chance:
+        images = np.eye(len(sizes))[np.where(hits, labels, (labels + 1) % len(sizes))]
+        found.append(zero_shot(images, np.eye(len(sizes)), labels).mean_per_class)
+    ratio = np.mean([at.stderr**2 for at in found]) / np.var([at.value for at in found])
+    if conservative:
+        assert 1 < ratio < 2
+    else:
+        assert abs(ratio - 1) < 4.5 * np.sqrt(2 / 600)
 
 
 def test_classes_that_cannot_be_told_apart_score_nothing():
@@ -127,6 +146,13 @@ def test_bad_input_is_named(change, error, words):
     given_ = {"images": np.eye(3), "classes": np.eye(3), "labels": [0, 1, 2]} | change
     with pytest.raises(error, match=words):
         zero_shot(**given_)
+
+
+def test_ranks_are_no_hits():
+    with pytest.raises(TypeError, match="boolean"):
+        paired_change(np.array([0, 3, 2]), np.array([1, 0, 0]))
+    with pytest.raises(ValueError, match="one length"):
+        paired_change(np.array([True, False]), np.array([True, False, True]))
 
 
 def test_prompts_that_cancel_are_refused():

@@ -111,10 +111,12 @@ def test_shuffled_pairing_moves_what_it_should():
 
 def test_sampled_scales_are_those_of_the_law():
     found = sample_critical_scales(8, 32, 16, 200, rng=3)
-    law = shuffled_scale(8, 16, 32)
-    assert abs(found.mean() - law.mean) < 4.5 * found.std(ddof=1) / np.sqrt(200) + 0.01 * law.mean
-    assert abs(np.log(found.std(ddof=1) / law.deviation)) < 0.3  # 4.5 standard errors of a deviation, and 10 %
-    assert np.array_equal(found[:3], sample_critical_scales(8, 32, 16, 3, rng=3))
+    law, scales = shuffled_scale(8, 16, 32), found.scales
+    assert abs(scales.mean() - law.mean) < 4.5 * scales.std(ddof=1) / np.sqrt(200) + 0.01 * law.mean
+    assert abs(np.log(scales.std(ddof=1) / law.deviation)) < 0.3  # 4.5 standard errors of a deviation, and 10 %
+    assert abs(found.matched.mean() - 0.5) < 4.5 * found.matched.std(ddof=1) / np.sqrt(200)
+    assert np.corrcoef(scales, found.matched)[0, 1] > 0.95  # 6.17: up to O(1/n) a function of the mean matched cosine
+    assert np.array_equal(scales[:3], sample_critical_scales(8, 32, 16, 3, rng=3).scales)
 
 
 def test_bad_input_is_named():

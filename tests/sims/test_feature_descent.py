@@ -10,6 +10,7 @@ from conetheory.contrastive_gradient import contrastive_gradient
 from conetheory.contrastive_uniformity import cross_uniformity_gradient, uniformity_gradient
 from conetheory.errors import ConvergenceError
 from conetheory.temperature_laws import exponential_law, fixed_law, linear_law, softplus_law
+from sims import _descent_kernels as kernels
 from sims.feature_descent import SWAPS, DescentPlan, feature_descent, sample_descents
 from sims.flow_starts import cone_start, uniform_start
 from sims.gradient_flow import gradient_flow
@@ -67,6 +68,16 @@ def naive_descent(x, y, plan, epochs, rng):
             share = plan.batch / len(x)
             nu = nu - share * plan.temperature_rate * plan.learning_rate * float(plan.law.slope(beta)) * slope
     return x, y, float(plan.law.beta(nu))
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 20.0, 300.0])
+def test_exponentials_are_right_to_rounding(scale):
+    """An exponent is rounded to eps relative, before and inside; below -708 it is taken for that."""
+    values = np.append(np.random.default_rng(0).uniform(-2, 1, 997), [1.0, 0.0, -10.0])
+    exact = np.exp(np.maximum(scale * (values - 1.0), -708.0))
+    found = values.copy()
+    kernels._exponentiate(found, scale, 1.0)
+    assert_allclose(found, exact, rtol=4 * np.finfo(float).eps, atol=0)
 
 
 @pytest.mark.parametrize("kind", SWAPS)

@@ -142,6 +142,11 @@ def test_tables_as_they_are_found(folder, text):
     assert source.skipped == 0
 
 
+def test_one_digit_alone_is_cut_off_a_name(folder):
+    (folder / "a#12").write_bytes(GOOD["png"])
+    assert table(folder, "a#12,twelve\n0.png#0,zero\n").batch([0, 1]).captions == ("twelve", "zero")
+
+
 def test_repeated_images_are_one_pair(folder):
     text = "image,caption\n0.png,a\n1.png,b\n0.png,c\n"
     assert table(folder, text).captions([0, 1]) == ("a", "b")
@@ -254,6 +259,8 @@ def test_webdataset_members_that_are_wrong_are_counted(tmp_path):
         ("caption alone.txt", b"no image"),
         ("latin.png", GOOD["png"]),
         ("latin.txt", b"caf\xe9"),
+        ("wide.png", GOOD["png"]),
+        ("wide.txt", "wide".encode("utf-16-le")),
         ("empty.png", GOOD["png"]),
         ("empty.txt", b" \n"),
         ("nojson.png", GOOD["png"]),
@@ -273,6 +280,7 @@ def test_webdataset_members_that_are_wrong_are_counted(tmp_path):
         "caption is no JSON": 1,
         "caption is not UTF-8": 1,
         "caption is not a text": 1,
+        "caption with zero bytes": 1,
         "caption without an image": 1,
         "damaged image (OSError)": 1,
         "empty caption": 1,
@@ -317,6 +325,15 @@ def test_webdataset_a_member_that_is_too_large_is_not_read(tmp_path):
     source = WebDataset(str(path), size=16)
     assert source.captions([0]) == ("good",)
     assert source.skip_reasons() == {"too large a file": 1}
+
+
+def test_webdataset_a_sparse_member_is_not_read(tmp_path):
+    """Its bytes are not where they are stored: taken as they stand they would be a map of holes."""
+    holes = tarfile.TarInfo("holes.png")
+    holes.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "1024"}
+    stored = b"1\n0\n512\n".ljust(512, b"\0") + GOOD["png"][:512].ljust(512, b"\0")
+    path = write_tar(tmp_path / "a.tar", [("0.png", GOOD["png"]), ("0.txt", b"good"), (holes, stored)])
+    assert WebDataset(path, size=16).skip_reasons() == {"not a regular file": 1}
 
 
 def test_webdataset_of_no_archive_says_so(tmp_path):

@@ -130,6 +130,10 @@ def test_unseen_combinations_are_never_trained_on():
     assert shows(scenes.records(held_out), scenes.unseen).all()
     assert len(held_out) == 200
     assert len(train) + len(scenes.unseen_rows()) == 5000
+    for shape, colour in np.argwhere(scenes.unseen):  # of the second object of a relation, too
+        words = f"{VALUES['colour'][colour]} {VALUES['shape'][shape]}"
+        assert not any(words in caption for caption in scenes.captions(train))
+        assert any(words in caption for caption in scenes.captions(scenes.unseen_rows()))
     seen = scenes.records(train)
     assert set(seen["shape"]) == set(range(8))
     assert set(seen["colour"]) == set(range(8))

@@ -44,3 +44,8 @@ def test_numbers_are_uniform():
     centred = draws - 0.5
     for product in (centred[:, 1:] * centred[:, :-1], centred[1:] * centred[:-1]):
         assert abs(product.mean()) < 4.5 / 12 / np.sqrt(product.size)
+
+
+def test_rows_beyond_32_bits_have_streams_of_their_own():
+    near, far = uniforms(0, 0, np.array([7, 7 + (1 << 32)]), 4)
+    assert not np.any(near == far)
