@@ -25,6 +25,7 @@ from claims import (
     cli_train,
 )
 from claims.cli_options import Json, Seed, count_from
+from conetheory.errors import ConvergenceError
 
 __all__ = ["app", "main"]
 
@@ -308,7 +309,7 @@ def main() -> None:
         sys.exit(_fail(f"{error.strerror}{place}" if error.strerror else _one_line(error)))
     except BrokenExecutor:
         sys.exit(_fail("a worker process died, killed or out of memory; with --out, running again resumes."))
-    except (ValueError, TypeError, ImportError) as error:
+    except (ValueError, TypeError, ImportError, ConvergenceError) as error:
         sys.exit(_fail(_one_line(error)))
     except Exception as error:
         if type(error).__name__ == "Abort":

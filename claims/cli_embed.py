@@ -19,14 +19,14 @@ Step = Annotated[int | None, typer.Option(parser=count_from(1), help="Checkpoint
 
 def data_options(settings: list[str] | None) -> dict[str, Any]:
     """Return ``key=value`` texts as options of a source, values as in TOML; a word needs no quotes."""
-    from empirical.config import _value
+    from empirical.config import toml_value
 
     options = {}
     for text in settings or ():
         key, equals, value = text.partition("=")
         if not (key and equals and value):
             raise ValueError(f"`--set` must be a key and a value, such as n=1000, got {text!r}.")
-        options[key.strip()] = _value(value.strip())
+        options[key.strip()] = toml_value(value.strip())
     return options
 
 
@@ -98,8 +98,8 @@ def embed(
 
 def _tasks(source: Any, asked: list[str]) -> list[str]:
     """Return the tasks asked for, all known to the source."""
-    from empirical.data._names import known
     from empirical.data.pairs import LabelledSource
+    from empirical.known_names import known
 
     tasks = source.tasks if isinstance(source, LabelledSource) else ()
     return [known("`--labels`", task, tasks) for task in asked]

@@ -26,8 +26,8 @@ def experiments(
     """Train all arms of an experiment and compare neighbours, seed by seed, with a Student interval."""
     from dataclasses import replace
 
-    from empirical.data._names import known
     from empirical.experiments import EXPERIMENTS
+    from empirical.known_names import known
 
     if name is None:
         for each in EXPERIMENTS.values():

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from .data._names import known
+from .known_names import known
 from .presets import PRESETS
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "TrainConfig",
     "config_from",
     "load_config",
+    "toml_value",
 ]
 
 
@@ -354,7 +355,7 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> TrainConfi
         key, equals, value = text.partition("=")
         if not (equals and key and value):
             raise ValueError(f"`overrides` must be a key and a value, such as steps=100, got {text!r}.")
-        change: Any = _value(value.strip())
+        change: Any = toml_value(value.strip())
         for name in reversed(key.strip().split(".")):
             change = {name: change}
         changes = _merged(changes, change)
@@ -395,7 +396,14 @@ def _merged(table: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, An
     return found
 
 
-def _value(text: str) -> Any:
+def toml_value(text: str) -> Any:
+    """Return a word of the command line as TOML reads it; what TOML does not know is text.
+
+    Examples
+    --------
+    >>> toml_value("[1, 2]"), toml_value("1e-4"), toml_value("hard")
+    ([1, 2], 0.0001, 'hard')
+    """
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

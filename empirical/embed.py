@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int64
 
 from conetheory._arrays import as_choice, as_count
 
-from .data.loader import _run as read_in_order
+from .data.loader import read_in_order
 from .data.pairs import PairBatch, PairSource, as_rows
 from .data.sources import open_source, options_of
 from .run_pairs import open_pairs

@@ -13,7 +13,7 @@ from jaxtyping import Int64
 
 from conetheory._arrays import as_count
 
-from .data._names import known
+from .known_names import known
 
 __all__ = ["ByteTokens", "HubTokens", "TokenBatch", "Tokens", "WordTokens", "tokens_from_description"]
 

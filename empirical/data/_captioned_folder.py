@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from ..known_names import known
 from ._images import Unreadable, decode_image, inside, read_file
 from ._items import CaptionedItems, clean_caption
-from ._names import known
 from ._streams import uniforms
 from .pairs import as_seed
 

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Int64, UInt8
 
 from conetheory._arrays import as_count
 
-from ._names import known
+from ..known_names import known
 from .scene_attributes import VALUES
 from .scene_captions import write_captions
 from .scene_rendering import render_scenes

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from conetheory._arrays import as_count
 
-from ._names import known
+from ..known_names import known
 from ._streams import uniforms
 from .pairs import PairBatch, as_rows, as_seed
 

@@ -14,7 +14,7 @@ from conetheory._arrays import as_choice, as_count
 
 from .pairs import PairBatch, PairSource, as_rows, as_seed
 
-__all__ = ["batches", "epoch_order"]
+__all__ = ["batches", "epoch_order", "read_in_order"]
 
 _Loaded = tuple[PairBatch, dict[int, str]]  # and the rows that the worker found unreadable
 
@@ -91,7 +91,7 @@ def batches(
         raise ValueError(f"`start` must be at most the batches of an epoch, {steps}, got {start}.")
     share = slice(rank * batch_size // world, (rank + 1) * batch_size // world)
     tasks = [(order[step * batch_size : (step + 1) * batch_size], share) for step in range(start, steps)]
-    return _run(source, pool, tasks, start, workers, kind)
+    return read_in_order(source, pool, tasks, start, workers, kind)
 
 
 def _load(source: PairSource, pool: Int64[np.ndarray, " n"], rows: Int64[np.ndarray, " b"], share: slice) -> _Loaded:
@@ -104,7 +104,7 @@ def _load(source: PairSource, pool: Int64[np.ndarray, " n"], rows: Int64[np.ndar
     return batch, {row: found[row] for row in found.keys() - before}
 
 
-def _run(
+def read_in_order(
     source: PairSource,
     pool: Int64[np.ndarray, " n"],
     tasks: list[tuple[Int64[np.ndarray, " b"], slice]],
@@ -112,7 +112,29 @@ def _run(
     workers: int,
     kind: str,
 ) -> Iterator[PairBatch]:
-    """Yield the batches in order, read ahead by the workers; on the way out no task is left waiting."""
+    """Yield one batch a task, in order, read ahead by the workers; on the way out no task is left waiting.
+
+    Parameters
+    ----------
+    source, workers, kind
+        As for `batches`.
+    pool : ndarray of int64, shape (n,)
+        Ascending rows that may replace one that cannot be read.
+    tasks : list of (ndarray of int64, shape (b,); slice)
+        Rows of each global batch, and the part of it that is read.
+    start : int
+        Number of the first task, for messages.
+
+    Yields
+    ------
+    PairBatch
+        The rows of the slice.
+
+    Raises
+    ------
+    RuntimeError
+        If a worker process died.
+    """
     if not workers:
         for rows, share in tasks:
             yield _load(source, pool, rows, share)[0]

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Int64
 from numpy.typing import ArrayLike
 
-from ._names import known
+from ..known_names import known
 from ._streams import uniforms
 from .pairs import PairBatch, PairSource, as_rows, as_seed, unseen_rows
 

@@ -6,7 +6,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from ._names import known
+from ..known_names import known
 from .digits import CaptionedDigits
 
 __all__ = ["Mnist"]

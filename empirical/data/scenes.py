@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from conetheory._arrays import as_count
 
-from ._names import known
+from ..known_names import known
 from .pairs import PairBatch, as_rows, as_seed
 from .scene_attributes import ATTRIBUTES, VALUES, draw_records, shows, unseen_table
 from .scene_captions import mentions_of, write_captions

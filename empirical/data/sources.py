@@ -4,7 +4,7 @@ import inspect
 from importlib import import_module
 from typing import Any
 
-from ._names import known
+from ..known_names import known
 from .pairs import PairSource
 
 __all__ = ["KINDS", "open_source", "options_of"]
