@@ -22,7 +22,6 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy.special import expit
-from scipy.stats import binom
 
 from ._arrays import as_choice, as_count
 from ._pairs import unit_pairs
@@ -126,6 +125,8 @@ def _levels(gamma: float, beta: float, n: int, kind: str) -> tuple[np.ndarray, n
         extra = {"none": 0.0, "hard": 1.0, "soft": 1.0 / 3.0}[kind]
         lead = margin - (margin + extra) * gamma**2
         return np.ones(1), np.array([np.log(n - 1) - beta * lead]), np.array([beta * (margin + extra)])
+    from scipy.stats import binom  # slow to load, and only this kind needs it
+
     turned = np.arange(n)
     within = 2 * beta * gamma**2
     with np.errstate(divide="ignore"):

@@ -1,14 +1,13 @@
 """The configuration of a run: frozen dataclasses, from a preset or a TOML file, every value checked before training."""
 
 import dataclasses
-import math
 import tomllib
-import types
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from ._checked import Checked, one_of, real, typed, whole
 from .known_names import known
 from .presets import PRESETS
 
@@ -25,60 +24,8 @@ __all__ = [
 ]
 
 
-def _whole(default: int, least: int = 0) -> Any:
-    return field(default=default, metadata={"least": least})
-
-
-def _real(default: float, least: float = 0.0, most: float = math.inf, *, positive: bool = False) -> Any:
-    return field(default=default, metadata={"least": least, "most": most, "positive": positive})
-
-
-def _one_of(*names: str) -> Any:
-    return field(default=names[0], metadata={"choices": names})
-
-
-class _Checked:
-    """A dataclass whose values have the range that its fields state; types are for `config_from` and type checkers."""
-
-    def __post_init__(self) -> None:
-        for each in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, each.name)
-            if "choices" in each.metadata:
-                known(f"`{each.name}`", value, each.metadata["choices"])
-            for number in value if isinstance(value, tuple) else [value]:
-                _refuse_outside(each.name, number, each.metadata)
-
-
-def _typed(name: str, value: Any, hint: Any) -> Any:
-    """Return `value` as `hint` says; an int will do for a float, a list for a tuple."""
-    if hint == dict[str, Any]:
-        if not isinstance(value, Mapping):
-            raise ValueError(f"`{name}` must be a table, got {value!r}.")
-        return dict(value)
-    if isinstance(hint, types.GenericAlias):
-        if not isinstance(value, (list, tuple)) or len(value) != len(hint.__args__):
-            raise ValueError(f"`{name}` must be {len(hint.__args__)} numbers, got {value!r}.")
-        return tuple(_typed(name, item, kind) for item, kind in zip(value, hint.__args__, strict=True))
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not hint:
-        raise ValueError(f"`{name}` must be of type {hint.__name__}, got {value!r}.")
-    return value
-
-
-def _refuse_outside(name: str, value: Any, bounds: Mapping[str, Any]) -> None:
-    if "least" not in bounds:
-        return
-    least, most = bounds["least"], bounds.get("most", math.inf)
-    inside = least < value <= most if bounds.get("positive") else least <= value <= most
-    if not inside or value == math.inf:
-        relation = "above" if bounds.get("positive") else "at least"
-        end = "" if most == math.inf else f" and at most {most}"
-        raise ValueError(f"`{name}` must be {relation} {least}{end}, got {value}.")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DataConfig(_Checked):
+class DataConfig(Checked):
     """The pairs: a kind of `empirical.data.sources` with its options, and what is done to them.
 
     Attributes
@@ -96,16 +43,16 @@ class DataConfig(_Checked):
 
     kind: str = "digits"
     options: dict[str, Any] = field(default_factory=dict)
-    held_out: int = _whole(256, 2)
-    mismatch: float = _real(0.0, most=1.0)
-    corruption: str = _one_of("none", "drop", "replace", "truncate", "shuffle")
-    corrupted: float = _real(0.0, most=1.0)
-    workers: int = _whole(2)
-    loader: str = _one_of("thread", "process")
+    held_out: int = whole(256, 2)
+    mismatch: float = real(0.0, most=1.0)
+    corruption: str = one_of("none", "drop", "replace", "truncate", "shuffle")
+    corrupted: float = real(0.0, most=1.0)
+    workers: int = whole(2)
+    loader: str = one_of("thread", "process")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelConfig(_Checked):
+class ModelConfig(Checked):
     """Two towers.
 
     Attributes
@@ -130,22 +77,22 @@ class ModelConfig(_Checked):
         Recompute activations; torch.compile.
     """
 
-    kind: str = _one_of("clip", "resnet", "image_image", "shared", "checkpoint")
+    kind: str = one_of("clip", "resnet", "image_image", "shared", "checkpoint")
     checkpoint: str = ""
-    dim: int = _whole(32)
-    patch: int = _whole(4, 1)
-    image_width: int = _whole(64, 1)
-    image_layers: int = _whole(2, 1)
-    image_heads: int = _whole(2, 1)
-    text_width: int = _whole(64, 1)
-    text_layers: int = _whole(2, 1)
-    text_heads: int = _whole(2, 1)
+    dim: int = whole(32)
+    patch: int = whole(4, 1)
+    image_width: int = whole(64, 1)
+    image_layers: int = whole(2, 1)
+    image_heads: int = whole(2, 1)
+    text_width: int = whole(64, 1)
+    text_layers: int = whole(2, 1)
+    text_heads: int = whole(2, 1)
     depths: tuple[int, int, int, int] = field(default=(3, 4, 6, 3), metadata={"least": 1})
     widths: tuple[int, int, int, int] = field(default=(256, 512, 1024, 2048), metadata={"least": 4})
     tokens: str = "words"
-    length: int = _whole(16, 3)
-    initialisation: str = _one_of("random", "amended")
-    translation: float = _real(0.0, least=-1e6)
+    length: int = whole(16, 3)
+    initialisation: str = one_of("random", "amended")
+    translation: float = real(0.0, least=-1e6)
     gradient_checkpointing: bool = False
     compile: bool = False
 
@@ -167,7 +114,7 @@ class ModelConfig(_Checked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LossConfig(_Checked):
+class LossConfig(Checked):
     """What is minimised.
 
     Attributes
@@ -185,31 +132,31 @@ class LossConfig(_Checked):
         Kind of modality swapping, and the part of the steps that have it.
     """
 
-    kind: str = _one_of("clip", "siglip", "regularised")
-    direction: str = _one_of("symmetric", "x-to-y", "y-to-x")
-    uniformity: float = _real(1.0)
-    alignment: float = _real(1.0)
-    cross: float = _real(0.0)
-    bias: float = _real(-10.0, least=-1e6)
-    chunk: int = _whole(0)
-    swap: str = _one_of("none", "hard", "soft", "row")
-    swap_fraction: float = _real(0.0, most=1.0)
+    kind: str = one_of("clip", "siglip", "regularised")
+    direction: str = one_of("symmetric", "x-to-y", "y-to-x")
+    uniformity: float = real(1.0)
+    alignment: float = real(1.0)
+    cross: float = real(0.0)
+    bias: float = real(-10.0, least=-1e6)
+    chunk: int = whole(0)
+    swap: str = one_of("none", "hard", "soft", "row")
+    swap_fraction: float = real(0.0, most=1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TemperatureConfig(_Checked):
+class TemperatureConfig(Checked):
     """Law of the temperature: see `empirical.temperature`; `rate` multiplies the learning rate of its parameter."""
 
-    law: str = _one_of("exp", "fixed", "exp_scaled", "softplus", "linear", "S0", "S1", "S2", "S3", "A0", "A1")
-    start: float = _real(0.07, positive=True)
-    s: float = _real(2.0, positive=True)
-    clamp: float = _real(100.0, positive=True)
-    cycles: int = _whole(1, 1)
-    rate: float = _real(1.0)
+    law: str = one_of("exp", "fixed", "exp_scaled", "softplus", "linear", "S0", "S1", "S2", "S3", "A0", "A1")
+    start: float = real(0.07, positive=True)
+    s: float = real(2.0, positive=True)
+    clamp: float = real(100.0, positive=True)
+    cycles: int = whole(1, 1)
+    rate: float = real(1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OptimiserConfig(_Checked):
+class OptimiserConfig(Checked):
     """AdamW, or Adam with the decay added to the gradient.
 
     Attributes
@@ -224,20 +171,20 @@ class OptimiserConfig(_Checked):
         Greatest norm of the gradient; 0 for none.
     """
 
-    kind: str = _one_of("adamw", "adam")
-    rate: float = _real(1e-3, positive=True)
-    floor: float = _real(0.0)
-    schedule: str = _one_of("cosine", "constant")
-    warmup: int = _whole(0)
+    kind: str = one_of("adamw", "adam")
+    rate: float = real(1e-3, positive=True)
+    floor: float = real(0.0)
+    schedule: str = one_of("cosine", "constant")
+    warmup: int = whole(0)
     betas: tuple[float, float] = field(default=(0.9, 0.98), metadata={"least": 0.0, "most": 1.0 - 1e-9})
-    epsilon: float = _real(1e-6, positive=True)
-    decay: float = _real(0.2)
+    epsilon: float = real(1e-6, positive=True)
+    decay: float = real(0.2)
     decay_all: bool = False
-    clip: float = _real(0.0)
+    clip: float = real(0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainConfig(_Checked):
+class TrainConfig(Checked):
     """A run.
 
     Attributes
@@ -259,15 +206,15 @@ class TrainConfig(_Checked):
         Write event files too.
     """
 
-    steps: int = _whole(1000, 1)
-    batch: int = _whole(128, 2)
-    microbatch: int = _whole(0)
-    seed: int = _whole(0)
+    steps: int = whole(1000, 1)
+    batch: int = whole(128, 2)
+    microbatch: int = whole(0)
+    seed: int = whole(0)
     device: str = "auto"
-    precision: str = _one_of("float32", "bfloat16")
-    log_every: int = _whole(100, 1)
-    checkpoint_every: int = _whole(500, 1)
-    keep: int = _whole(2)
+    precision: str = one_of("float32", "bfloat16")
+    log_every: int = whole(100, 1)
+    checkpoint_every: int = whole(500, 1)
+    keep: int = whole(2)
     tensorboard: bool = False
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -317,7 +264,7 @@ def _built(path: str, table: Any, cls: Any) -> Any:
     for name, value in table.items():
         known(f"a key of {path or 'the configuration'}", name, hints)
         inner, hint = f"{path}.{name}" if path else name, hints[name]
-        read = _built if dataclasses.is_dataclass(hint) else _typed
+        read = _built if dataclasses.is_dataclass(hint) else typed
         values[name] = read(inner, value, hint)
     try:
         return cls(**values)

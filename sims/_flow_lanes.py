@@ -28,7 +28,7 @@ _PER_LN_2 = 1 / math.log(2)
 _ROWS = 6  # of a product in registers
 
 
-@njit(nogil=True, error_model="numpy", forceinline=True)
+@njit(nogil=True, error_model="numpy", cache=True, forceinline=True)
 def _product(left, at, row, step, right, place, lane_step, count):
     """Return the six vectors Σₖ left[at + r row + k step] right[place + k lane_step : + 16], k < count."""
     c0, c1, c2 = floats(_f(0)), floats(_f(0)), floats(_f(0))
@@ -46,21 +46,21 @@ def _product(left, at, row, step, right, place, lane_step, count):
     return c0, c1, c2, c3, c4, c5
 
 
-@njit(nogil=True, error_model="numpy", forceinline=True)
+@njit(nogil=True, error_model="numpy", cache=True, forceinline=True)
 def _put(vectors, out, to, row):
     """Write six vectors to six rows of `out`."""
     for r in range(_ROWS):
         store(out, to + r * row, vectors[r])
 
 
-@njit(nogil=True, error_model="numpy", forceinline=True)
+@njit(nogil=True, error_model="numpy", cache=True, forceinline=True)
 def _add(vectors, out, to, row):
     """Add six vectors to six rows of `out`."""
     for r in range(_ROWS):
         store(out, to + r * row, load(out, to + r * row) + vectors[r])
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", cache=True)
 def _exponentiate(tile, beta, level):
     """Replace the cosines c of a tile by exp(β(c - level))."""
     scale = _f(beta * _PER_LN_2)
@@ -70,7 +70,7 @@ def _exponentiate(tile, beta, level):
         store(tile, place, power_of_two(minimum(maximum(load(tile, place) - shift, low), high), factor))
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", cache=True)
 def _clear(tile, rows, columns):
     """Set what lies beyond the first `rows` and `columns` of a tile to 0."""
     if columns < TILE:
@@ -80,7 +80,7 @@ def _clear(tile, rows, columns):
         tile[rows * TILE :] = _f(0)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", cache=True)
 def _add_sums(tile, row_lanes, column_sums):
     """Add the sums of a tile's columns, and those of its rows lane by lane."""
     for r in range(TILE):

@@ -49,6 +49,12 @@ COMMANDS = (
 )
 COMMANDS += tuple(["simulate", name] for name in ("sphere", "layer", "failure", "mlp", "flow", "shift", "descent"))
 
+WITHOUT_TORCH = (
+    *("gap_report", "embeddings", "config", "presets", "experiments", "learning_rate", "probe", "interventions"),
+    *("zero_shot", "linear_probe", "attribute_arithmetic", "data.sources", "data.scenes", "relu_trial"),
+)
+"""Rooms of `empirical` that a machine without torch has use for."""
+
 MODULES = [
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for package in ("conetheory", "sims", "empirical", "claims")
@@ -93,16 +99,24 @@ def test_the_package_itself_loads_nothing():
     assert not set(python("import conetheory, json, sys; print(json.dumps(sorted(sys.modules)))")) & {"numpy", "scipy"}
 
 
-def test_everything_is_imported_without_torch():
+def test_what_needs_torch_is_in_empirical_alone():
+    """Without torch every room is imported, but for those of `empirical` that import it first and whoever asks them."""
     code = """
 import importlib, json, sys
 class WithoutTorch:
     def find_spec(name, path=None, target=None):
         if name.split(".")[0] == "torch":
-            raise ModuleNotFoundError(name)
+            raise ModuleNotFoundError(name, name="torch")
 sys.meta_path.insert(0, WithoutTorch)
+refused = []
 for name in sys.argv[1:]:
-    importlib.import_module(name)
-print(json.dumps(sorted(sys.modules)))
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        assert error.name == "torch", error
+        refused.append(name)
+print(json.dumps(refused))
 """
-    assert set(MODULES) <= set(python(code, *MODULES))
+    refused = set(python(code, *MODULES))
+    assert {name.split(".")[0] for name in refused} == {"empirical"}
+    assert not refused & {f"empirical.{name}" for name in WITHOUT_TORCH}

@@ -122,8 +122,13 @@ def test_equal_arguments_give_equal_bytes(tmp_path, without_showcase):
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
-def test_page_is_light(path):
-    assert path.stat().st_size < 25_000 * len(VERDICTS)  # 110 claims stay below 3 MB
+def test_page_is_light(page, tmp_path, without_showcase):
+    """400 claims stay below 7 MB, and no drawing weighs more than a photograph."""
+    write_report(VERDICTS, tmp_path / "plain.html", environment=ENVIRONMENT, summary=summary_of(VERDICTS))
+    assert (tmp_path / "plain.html").stat().st_size < 16_000 * len(VERDICTS)
+    drawings = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    assert len(drawings) > len(VERDICTS)
+    assert max(map(len, drawings)) < 150_000
 
 
 def test_report_without_surprises_errata_or_claims(tmp_path, without_showcase):

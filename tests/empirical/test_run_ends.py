@@ -29,6 +29,7 @@ def command(folder):
     os.dup2(handle, 2)
     sys.stderr = os.fdopen(handle, "w", buffering=1)
     changes = [word for change in (*SMALL, LONG) for word in ("--set", change)]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore it
     sys.argv = ["conetheory", "train", "digits", "--out", str(folder), *changes]
     try:
         cli.main()

@@ -18,10 +18,11 @@ ROOT = Path(__file__).parents[2]
 SLOW = {"mean": [0.0, 1.0, 2.0], "seconds": [0.02]}
 
 RUN = """
-import sys
+import signal, sys
 from sims.sweep import run_sweep
 from tests.sims.sweep_toys import toy
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore it
     run_sweep(toy("dawdling", {"mean": [0.0, 1.0, 2.0], "seconds": [0.02]}, n_trials=6000), sys.argv[1], jobs=2,
               flush_seconds=0.1)
 """
