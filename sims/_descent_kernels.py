@@ -70,6 +70,44 @@ def _exponentiate(values, scale, level):
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
+def _add(values, factor, out):
+    """Add `factor` times `values` to `out`: a loop, which compiles in a tenth of the time of an expression of arrays."""
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] += factor * values[i, j]
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _blended(parts, x, y):
+    """Return x + parts (y - x) and y - parts (y - x)."""
+    to_x, to_y = np.empty(x.shape), np.empty(x.shape)
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            moved = parts[i, j] * (y[i, j] - x[i, j])
+            to_x[i, j] = x[i, j] + moved
+            to_y[i, j] = y[i, j] - moved
+    return to_x, to_y
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _shuffle(rng, order):
+    """Put `order` into a random order (Fisher and Yates), a step's chances equal to n 2^-53."""
+    for i in range(order.shape[0] - 1, 0, -1):
+        k = int(rng.random() * (i + 1))
+        order[i], order[k] = order[k], order[i]
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _taken(rows, order, place, count):
+    """Return the rows order[place], ..., order[place + count - 1]."""
+    found = np.empty((count, rows.shape[1]))
+    for k in range(count):
+        for j in range(rows.shape[1]):
+            found[k, j] = rows[order[place + k], j]
+    return found
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
 def _contrast(x, y, beta):
     """Return the gradients of the CLIP loss by the rows, and its derivative by β."""
     b = x.shape[0]
@@ -86,8 +124,13 @@ def _contrast(x, y, beta):
             weights[i, j] *= by_row[i] + by_column[j]
         weights[i, i] = -rows[i] * by_row[i] - columns[i] * by_column[i]
     grad_x, grad_y = np.dot(weights, y), np.dot(weights.T, x)
-    by_beta = np.sum(x * grad_x)
-    return beta * grad_x, beta * grad_y, by_beta
+    by_beta = 0.0
+    for i in range(b):
+        for j in range(x.shape[1]):
+            by_beta += x[i, j] * grad_x[i, j]
+            grad_x[i, j] *= beta
+            grad_y[i, j] *= beta
+    return grad_x, grad_y, by_beta
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -99,8 +142,8 @@ def _add_potential(x, y, weight, grad_x, grad_y):
     for i in range(b):
         shares[i, i] = 0.0
     factor = 2 * b * weight * 2 * _SHARPNESS / np.sum(shares)
-    grad_x += factor * np.dot(shares, y)
-    grad_y += factor * np.dot(shares.T, x)
+    _add(np.dot(shares, y), factor, grad_x)
+    _add(np.dot(shares.T, x), factor, grad_y)
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -109,10 +152,9 @@ def _gradient(rng, x, y, beta, kind, fraction, pull):
     if kind != NONE and rng.random() < fraction:
         parts = np.empty(x.shape)
         _fill_parts(rng, kind, parts)
-        moved = parts * (y - x)
-        back_x, back_y, by_beta = _contrast(x + moved, y - moved, beta)
-        moved = parts * (back_y - back_x)
-        grad_x, grad_y = back_x + moved, back_y - moved
+        mixed_x, mixed_y = _blended(parts, x, y)
+        back_x, back_y, by_beta = _contrast(mixed_x, mixed_y, beta)
+        grad_x, grad_y = _blended(parts, back_x, back_y)
     else:
         grad_x, grad_y, by_beta = _contrast(x, y, beta)
     uniformity, alignment, cross = pull
@@ -122,15 +164,15 @@ def _gradient(rng, x, y, beta, kind, fraction, pull):
     if cross > 0:
         _add_potential(x, y, cross, grad_x, grad_y)
     if alignment > 0:
-        grad_x -= 4 * alignment * y
-        grad_y -= 4 * alignment * x
+        _add(y, -4 * alignment, grad_x)
+        _add(x, -4 * alignment, grad_y)
     return grad_x, grad_y, by_beta
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def _move(rows, chosen, batch, gradients, rate):
-    """Move the chosen rows against their gradients' tangent parts, and back to the sphere."""
-    for k in range(chosen.shape[0]):
+def _move(rows, order, place, batch, gradients, rate):
+    """Move the rows of a batch against their gradients' tangent parts, and back to the sphere."""
+    for k in range(batch.shape[0]):
         along, norm = 0.0, 0.0
         for j in range(batch.shape[1]):
             along += batch[k, j] * gradients[k, j]
@@ -139,7 +181,7 @@ def _move(rows, chosen, batch, gradients, rate):
             norm += batch[k, j] ** 2
         scale = 1 / np.sqrt(norm)
         for j in range(batch.shape[1]):
-            rows[chosen[k], j] = batch[k, j] * scale
+            rows[order[place + k], j] = batch[k, j] * scale
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -153,15 +195,14 @@ def descend(rng, x, y, order, batch, rate, law, scale, nu, nu_rate, betas, kind,
     for step in range(betas.shape[0]):
         place = step * batch % n
         if place == 0 and batch < n:
-            rng.shuffle(order)
+            _shuffle(rng, order)
         beta = betas[step] if law == PRESCRIBED else _beta(law, scale, nu)
         if not 0 < beta <= MOST_SCALE:
             return nu, False
-        chosen = order[place : place + batch]
-        batch_x, batch_y = x[chosen], y[chosen]
+        batch_x, batch_y = _taken(x, order, place, batch), _taken(y, order, place, batch)
         grad_x, grad_y, by_beta = _gradient(rng, batch_x, batch_y, beta, kind, fraction, pull)
-        _move(x, chosen, batch_x, grad_x, rate)
-        _move(y, chosen, batch_y, grad_y, rate)
+        _move(x, order, place, batch_x, grad_x, rate)
+        _move(y, order, place, batch_y, grad_y, rate)
         if law != PRESCRIBED:
             nu -= nu_rate * _slope(law, scale, beta) * by_beta / (2 * batch)
     return nu, True

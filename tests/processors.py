@@ -13,7 +13,8 @@ import pytest
 
 __all__ = ["assert_same_bits", "on_every_processor", "printed_with"]
 
-_TARGETS = pytest.mark.parametrize(("name", "features"), [("x86-64", "+sse2"), ("x86-64-v3", "+avx2,+fma")])
+_NEAR = pytest.param("x86-64-v3", "+avx2,+fma", marks=pytest.mark.slow)  # what most machines compile for anyway
+_TARGETS = pytest.mark.parametrize(("name", "features"), [("x86-64", "+sse2"), _NEAR])
 _X86 = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86 targets")
 
 

@@ -56,7 +56,9 @@ def naive_descent(x, y, plan, epochs, rng):
     x, y, order, nu = x.copy(), y.copy(), np.arange(len(x)), plan.law.nu(plan.beta0)
     for _ in range(epochs):
         if plan.batch < len(x):
-            rng.shuffle(order)
+            for i in range(len(x) - 1, 0, -1):
+                k = int(rng.random() * (i + 1))
+                order[i], order[k] = order[k], order[i]
         for chosen in order.reshape(-1, plan.batch):
             beta = float(plan.law.beta(nu))
             *gradients, slope = naive_gradient(x[chosen], y[chosen], beta, plan, rng)
