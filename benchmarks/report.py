@@ -16,7 +16,7 @@ from claims.bench.summary import summary
 from claims.bench.table import Line, lines_of, markdown
 from claims.figures.bench import ratios_figure
 from claims.figures.canvas import save_figures
-from claims.folder import write_atomically
+from conetheory._files import write_atomically
 
 __all__ = ["EXPECTED", "fallen", "main", "records_of", "renewed"]
 

@@ -168,9 +168,10 @@ def _write_report(folder: Path, verdicts: list[dict[str, Any]], summary: dict[st
     from claims.figures import save_figures, showcase
     from claims.report import write_report
 
-    save_figures(showcase(verdicts), folder / "figures")
+    figures = showcase(verdicts)
+    save_figures(figures, folder / "figures")
     environment = json.loads((folder / "environment.json").read_text())
-    write_report(verdicts, folder / "report.html", environment=environment, summary=summary)
+    write_report(verdicts, folder / "report.html", figures=figures, environment=environment, summary=summary)
 
 
 def _conclude(summary: dict[str, Any], folder: Path | None, *, as_json: bool) -> None:

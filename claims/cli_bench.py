@@ -25,7 +25,7 @@ def bench(
 
     from claims.bench.summary import summary
     from claims.bench.table import as_records, lines_of
-    from claims.folder import write_atomically
+    from conetheory._files import write_atomically
 
     if figure is not None and figure.suffix not in (".svg", ".png"):
         raise ValueError(f"`--figure` must end in .svg or .png, got {str(figure)!r}.")

@@ -107,16 +107,14 @@ def _tasks(source: Any, asked: list[str]) -> list[str]:
 
 def _save(out: Path, arrays: dict[str, Any]) -> dict[str, str]:
     """Write each array beside `out`; return the files."""
-    import io
+    from functools import partial
 
     import numpy as np
 
-    from claims.folder import write_atomically
+    from conetheory._files import write_atomically
 
     for name, array in arrays.items():
-        buffer = io.BytesIO()
-        np.save(buffer, array, allow_pickle=False)
-        write_atomically(_beside(out, name), buffer.getvalue())
+        write_atomically(_beside(out, name), partial(np.save, arr=array, allow_pickle=False))
     return {name: str(_beside(out, name)) for name in arrays}
 
 

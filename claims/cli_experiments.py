@@ -40,7 +40,7 @@ def experiments(
     if preset is not None:
         experiment = replace(experiment, preset=preset)
 
-    from claims.folder import write_atomically
+    from conetheory._files import write_atomically
     from empirical.experiment_runs import run_experiment
 
     def say(arm: str, seed: int, value: float) -> None:

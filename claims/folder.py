@@ -3,76 +3,31 @@
 import json
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import conetheory
 from claims import SCHEMA
 from claims.verify import Plan
+from conetheory._files import write_atomically
+from conetheory._provenance import commit_of, provenance
 
-__all__ = ["ResultFolder", "environment", "summarise", "write_atomically"]
+__all__ = ["ResultFolder", "environment", "summarise"]
 
 _LIBRARIES = ("numpy", "scipy", "numba", "scikit-learn", "matplotlib", "python-flint", "mpmath", "torch")
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write `content` to a temporary file beside `path` and rename it: `path` is either as it was or complete; an error
-    names it.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-        temporary.replace(path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            error.filename = str(path)
-        raise
-
-
-def _installed(library: str) -> str | None:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return None
-
-
-def _commit() -> str | None:
-    """Return the commit of the checkout that this code runs from, with ``+`` if it was changed; None outside a
-    checkout.
-    """
-    root = Path(conetheory.__file__).parents[1]
-    if not (root / ".git").exists():
-        return None
-
-    def git(*words: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(root), *words], capture_output=True, text=True, timeout=10, check=True
-        ).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
 
 
 def environment() -> dict[str, Any]:
     """Return what a run depends on: versions, machine, code."""
     return {
         "conetheory": conetheory.__version__,
-        "commit": _commit(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
+        "commit": commit_of(Path(__file__).parents[1]),
+        **provenance(_LIBRARIES),
         "processor": platform.machine(),
         "cpus": os.cpu_count(),
-        "libraries": {name: _installed(name) for name in _LIBRARIES},
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 

@@ -12,9 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from latex2mathml.converter import convert
 from markupsafe import Markup, escape
 
-from claims.figures import CAPTIONS, claim_svg, inline_svg, showcase
+from claims.figures import CAPTIONS, claim_svg, inline_svg
 from claims.figures.numerals import numeral, with_error
-from claims.folder import write_atomically
+from conetheory._files import write_atomically
 
 __all__ = ["formula_html", "write_report"]
 
@@ -106,6 +106,7 @@ def write_report(
     verdicts: Sequence[Mapping[str, Any]],
     path: str | Path,
     *,
+    figures: Mapping[str, Any],
     environment: Mapping[str, Any],
     summary: Mapping[str, Any],
 ) -> None:
@@ -120,10 +121,11 @@ def write_report(
         As in ``verdicts.jsonl``.
     path : path
         The file to write.
+    figures : mapping of str to Figure
+        As `showcase` returns; they stay as they are.
     environment, summary : mapping
         As in ``environment.json`` and ``summary.json``.
     """
-    figures = showcase(verdicts)
     content = _template().render(
         verdicts=verdicts,
         summary=summary,

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from conetheory._arrays import as_choice, as_count
+from conetheory._files import replacing
 
 from .data.loader import read_in_order
 from .data.pairs import PairBatch, PairSource, as_rows
@@ -134,21 +135,14 @@ def embed_pairs(
         raise ValueError(f"`path` must be a .npy in a folder that exists, got {str(path)!r}.")
     if len(chosen) < 2 or len(np.unique(chosen)) < len(chosen):
         raise ValueError(f"`rows` must be two or more, none twice, got {len(chosen)} of which some may repeat.")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     batches = _in_order(source, chosen, size, as_count("workers", workers, minimum=0), loader)
-    try:
+    with replacing(path) as partial:
         out = _allocated(partial, dtype, len(chosen), towers.model.dim)
-        good = _write(towers, batches, out, on_batch)
+        good = _fill(towers, batches, out, on_batch)
         if np.count_nonzero(good) < 2:
             raise ValueError(f"{source.name} has fewer than two images that can be read among {len(chosen)} rows.")
         if not good.all():
             _leave_out(out, partial, good)
-        partial.replace(path)
-    except OSError as error:
-        error.filename = str(path)
-        raise
-    finally:
-        partial.unlink(missing_ok=True)
     found = getattr(source, "unreadable", {})
     missing = {int(row): found.get(int(row), "cannot be read") for row in chosen[~good]}
     return EmbeddedPairs(path=path, rows=chosen[good], dim=towers.model.dim, unreadable=missing)
@@ -167,7 +161,7 @@ def _in_order(
         yield source.batch(rows[whole:], among=pool), rows[whole:]
 
 
-def _write(
+def _fill(
     towers: TrainedTowers,
     batches: Iterator[tuple[PairBatch, Int64[np.ndarray, "b"]]],
     out: Float[np.ndarray, "2 n d"],
@@ -207,12 +201,8 @@ def _allocated(path: Path, dtype: str, n: int, dim: int) -> Float[np.ndarray, "2
 def _leave_out(whole: Float[np.ndarray, "2 n d"], path: Path, good: Bool[np.ndarray, "n"]) -> None:
     """Write the good pairs of `whole`, which is mapped from `path`, and put the new file in its place."""
     kept = np.flatnonzero(good)
-    fewer = path.with_name(f"{path.name}.fewer")
-    try:
+    with replacing(path) as fewer:
         out = _allocated(fewer, whole.dtype.name, len(kept), whole.shape[2])
         for start in range(0, len(kept), _COPIED):
             part = kept[start : start + _COPIED]
             out[:, start : start + len(part)] = whole[:, part]
-        fewer.replace(path)
-    finally:
-        fewer.unlink(missing_ok=True)

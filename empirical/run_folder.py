@@ -17,49 +17,24 @@ import hashlib
 import json
 import math
 import os
-import platform
 import re
-import subprocess
-from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from conetheory._files import replacing, write_atomically
+from conetheory._provenance import commit_of, provenance
+
 from .checkpoints import Tensors, checkpoint_step
 
 __all__ = ["RunFolder", "environment", "json_line", "last_checkpoint"]
 
 _LIBRARIES = ("conetheory", "torch", "transformers", "numpy", "safetensors")
-_FREE = ("device", "log_every", "checkpoint_every", "keep", "tensorboard", "data.workers", "data.loader")
+_FREE = ("device", "threads", "log_every", "checkpoint_every", "keep", "tensorboard", "data.workers", "data.loader")
 _BITS = ("python", "platform", "libraries", "device", "threads", "processes", "code")
 _CHECKPOINT = re.compile(r"step-\d{8,}\.safetensors")
-
-
-def _write(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` fill a file beside `path`, and rename it once it is on the disk; an error names `path`."""
-    partial = path.with_name(f".{path.name}.tmp")
-    try:
-        write(partial)
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        error.filename = str(path)
-        raise
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _sync_folder(path: Path) -> None:
-    if hasattr(os, "O_DIRECTORY"):  # elsewhere a folder cannot be synchronised
-        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        os.fsync(handle)
-        os.close(handle)
 
 
 def json_line(values: dict[str, Any], *, indent: int | None = None) -> str:
@@ -81,38 +56,18 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _versions() -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = None
-    return found
-
-
 def environment(device: str, threads: int, processes: int) -> dict[str, Any]:
     """Return what a run depends on besides its configuration: versions, machine, commit, and a hash of the code."""
     root = Path(__file__).parents[1]
-    commit = None
-    if (root / ".git").exists():
-        words = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-        try:
-            commit = subprocess.run(words, capture_output=True, text=True, timeout=30, check=True).stdout.strip()
-        except (OSError, subprocess.SubprocessError):
-            commit = None
     code = hashlib.sha256()
     for file in sorted(file for name in ("conetheory", "empirical") for file in (root / name).rglob("*.py")):
         code.update(f"{file.relative_to(root).as_posix()}\0".encode() + file.read_bytes())
     return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "libraries": _versions(),
+        **provenance(_LIBRARIES),
         "device": device,
         "threads": threads,
         "processes": processes,
-        "commit": commit,
+        "commit": commit_of(root),
         "code": code.hexdigest(),
     }
 
@@ -214,7 +169,7 @@ class RunFolder:
             except (json.JSONDecodeError, KeyError, TypeError):
                 break
             kept.append(line + "\n")
-        _write(file, lambda partial: partial.write_text("".join(kept)))
+        write_atomically(file, "".join(kept))
 
     def read(self, name: str) -> dict[str, Any]:
         """Return an object from a JSON file of the folder; ValueError if there is none in it."""
@@ -228,7 +183,7 @@ class RunFolder:
 
     def write(self, name: str, values: dict[str, Any]) -> None:
         """Write a JSON file of the folder."""
-        _write(self.path / name, lambda partial: partial.write_text(json_line(values, indent=1) + "\n"))
+        write_atomically(self.path / name, json_line(values, indent=1) + "\n")
 
     def write_once(self, name: str, values: dict[str, Any]) -> None:
         """Write a JSON file of the folder; ValueError if it is there and says something else."""
@@ -270,14 +225,11 @@ class RunFolder:
         from safetensors.torch import save_file
 
         path = self.path / "checkpoints" / f"step-{step:08}.safetensors"
-
-        def fill(partial: Path) -> None:
+        with replacing(path) as partial:
             try:
                 save_file(tensors, partial, metadata={"step": str(step)})
             except SafetensorError as error:
                 raise OSError(errno.EIO, str(error)) from error
-
-        _write(path, fill)
         self.step = step
         for each in _checkpoints(self.path)[: -self._keep] if self._keep else []:
             each.unlink()
@@ -286,12 +238,7 @@ class RunFolder:
     def save_embeddings(self, step: int, pairs: Float[np.ndarray, "2 n d"]) -> None:
         """Write held-out embeddings as ``conetheory gap`` reads them."""
         path = self.path / "embeddings" / f"step-{step:08}.npy"
-
-        def fill(partial: Path) -> None:
-            with partial.open("wb") as file:
-                np.save(file, pairs, allow_pickle=False)
-
-        _write(path, fill)
+        write_atomically(path, lambda file: np.save(file, pairs, allow_pickle=False))
 
     def close(self) -> None:
         """Let others have the folder."""

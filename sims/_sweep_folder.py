@@ -1,17 +1,15 @@
 """The folder of a sweep: a description, and blocks in partitioned parquet, each once; readable at every moment."""
 
 import json
-import os
-import platform
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from conetheory._files import write_atomically
+from conetheory._provenance import provenance
 from sims._sweep_points import Point, point_digest, point_json
 from sims._sweep_tasks import Block, Task
 
@@ -96,26 +94,6 @@ def _each_once(rows: Rows, path: Path, point: Point) -> Rows:
     return {name: column[np.sort(first)] for name, column in rows.items()}
 
 
-def _write(path: Path, write: Any) -> None:
-    """Let `write` fill a temporary file beside `path`, and rename it when it is on the disk."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        if hasattr(os, "O_DIRECTORY"):  # elsewhere a folder cannot be synchronised
-            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
 def _lock(path: Path) -> Any:
     """Return an open file that no other process holds; the system gives it free however this process ends."""
     file = (path / ".lock").open("w")
@@ -135,13 +113,8 @@ def _lock(path: Path) -> Any:
 
 
 def _environment() -> dict[str, Any]:
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "numpy": version("numpy"),
-        "numba": version("numba"),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    found = provenance(("numpy", "numba"))
+    return found.pop("libraries") | found
 
 
 class SweepFolder:
@@ -205,7 +178,7 @@ class SweepFolder:
 
     def _write_description(self, description: dict[str, Any]) -> None:
         content = json.dumps(description, indent=1) + "\n"
-        _write(self.path / "sweep.json", lambda file: file.write(content.encode()))
+        write_atomically(self.path / "sweep.json", content)
 
     def missing(self, n_blocks: int) -> Iterator[Task]:
         """Yield what is to be done, point by point."""
@@ -252,7 +225,7 @@ class SweepFolder:
         folder.mkdir(parents=True, exist_ok=True)
         number = max((int(file.stem[5:]) for file in folder.glob("part-*.parquet")), default=-1) + 1
         table = pyarrow.table({**parameters, **columns})
-        _write(folder / f"part-{number:06}.parquet", lambda file: pq.write_table(table, file))
+        write_atomically(folder / f"part-{number:06}.parquet", lambda file: pq.write_table(table, file))
 
     def close(self) -> None:
         """Flush, and let others have the folder."""

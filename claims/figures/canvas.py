@@ -12,7 +12,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.style import context as style_context
 
-from claims.folder import write_atomically
+from conetheory._files import write_atomically
 
 __all__ = ["INK", "MUTED", "PALETTE", "inline_svg", "save_figures", "styled"]
 

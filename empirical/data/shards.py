@@ -7,13 +7,10 @@ old is ever taken for new. Shards are arrays in ``.npy``, memory-mapped; each is
 
 import hashlib
 import json
-import os
-import tempfile
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import PIL
@@ -21,6 +18,7 @@ from jaxtyping import UInt8
 from numpy.typing import ArrayLike
 
 from conetheory._arrays import as_count
+from conetheory._files import write_atomically
 
 from ._images import Unreadable
 from ._items import ItemSource
@@ -71,7 +69,7 @@ class CachedImages(ItemSource):
         digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
         self.folder = folder / f"{source.describe()['kind']}-{digest}"
         self.folder.mkdir(parents=True, exist_ok=True)
-        _write(self.folder / "description.json", lambda file: file.write(json.dumps(description, indent=1).encode()))
+        write_atomically(self.folder / "description.json", json.dumps(description, indent=1))
         size = source.batch([0]).images.shape[-1]
         super().__init__(source.name, len(source), size, Counter())
         missing = [number for number in range(-(-len(source) // rows)) if not self._is_whole(number)]
@@ -132,9 +130,8 @@ class CachedImages(ItemSource):
         bad = rows[batch.indices != rows].tolist()
         if bad:
             reasons = {row: getattr(self.source, "unreadable", {}).get(row, "unreadable") for row in bad}
-            path = self._path(number, "unreadable", ".json")
-            _write(path, lambda file: file.write(json.dumps(reasons).encode()))
-        _write(self._path(number), lambda file: np.save(file, batch.images, allow_pickle=False))
+            write_atomically(self._path(number, "unreadable", ".json"), json.dumps(reasons))
+        write_atomically(self._path(number), lambda file: np.save(file, batch.images, allow_pickle=False))
 
 
 def _code() -> dict[str, str]:
@@ -143,17 +140,3 @@ def _code() -> dict[str, str]:
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return {"code": digest.hexdigest(), "numpy": np.__version__, "pillow": PIL.__version__}
-
-
-def _write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
-    """Write a file beside its place and rename it: it is there whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            fill(file)
-        Path(name).replace(path)
-    except BaseException as error:
-        Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise OSError(error.errno, f"{path.parent} cannot be written: {error.strerror}") from None
-        raise

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from claims import cli, console, doctor
 from claims.ledger import all_claims
@@ -109,7 +110,20 @@ def test_the_data_folder_comes_from_the_option_or_the_environment(conetheory, us
     assert conetheory(*words).code == 0
 
 
-def test_the_result_folder_does_not_depend_on_the_number_of_jobs(conetheory, tmp_path):
+@pytest.fixture
+def one_figure(monkeypatch):
+    """The showcase shortened, and the verdicts that it was to show: what is drawn belongs to other tests."""
+    shown = []
+
+    def short(verdicts):
+        shown.append([verdict["id"] for verdict in verdicts])
+        return {"sphere": Figure()}
+
+    monkeypatch.setattr("claims.figures.showcase", short)
+    return shown
+
+
+def test_the_result_folder_does_not_depend_on_the_number_of_jobs(conetheory, tmp_path, one_figure):
     lines = []
     for jobs in (1, 2):
         out = tmp_path / f"jobs {jobs}"
@@ -119,7 +133,7 @@ def test_the_result_folder_does_not_depend_on_the_number_of_jobs(conetheory, tmp
         assert str(out / "report.html") in done.out
         page = (out / "report.html").read_text(encoding="utf-8")
         assert all(verdict["id"] in page for verdict in lines[0])
-        assert list((out / "figures").iterdir())
+        assert sorted(path.name for path in (out / "figures").iterdir()) == ["sphere.png", "sphere.svg"]
         assert json.loads((out / "summary.json").read_text())["complete"]
     assert lines[0] == lines[1]
     ids = [verdict["id"] for verdict in lines[0]]
@@ -129,6 +143,7 @@ def test_the_result_folder_does_not_depend_on_the_number_of_jobs(conetheory, tmp
 KILLED = """
 import os, signal
 from pathlib import Path
+import claims.figures
 from claims.measure import Computed
 from tests.claims.toys import claim
 
@@ -142,6 +157,7 @@ def counted(name):
         return 1.0
     return Computed(compute=compute)
 
+claims.figures.showcase = lambda _: {}
 CLAIMS = [claim(f"mine.{name}", measure=counted(name)) for name in ("first", "second", "third")]
 """
 
@@ -161,7 +177,7 @@ def test_a_run_that_is_killed_is_readable_and_taken_up_again(tmp_path):
     assert (tmp_path / "out/report.html").exists()
 
 
-def test_a_finished_run_is_not_done_again(conetheory, tmp_path, monkeypatch):
+def test_a_finished_run_is_not_done_again(conetheory, tmp_path, monkeypatch, one_figure):
     words = ("verify", "liang.caps", "--jobs", 1, "--json", "--out", tmp_path / "out")
     first = conetheory(*words)
     monkeypatch.setattr("claims.verify.decide", None)
@@ -464,15 +480,14 @@ def test_shift_finds_a_minimum_below_its_grid(conetheory, pairs):
     assert len(conetheory(*words).out.splitlines()) == 2
 
 
-def test_figures_without_and_with_results(conetheory, tmp_path):
+def test_figures_without_and_with_results(conetheory, tmp_path, one_figure):
+    assert conetheory("verify", ONE, "--jobs", 1, "--out", tmp_path / "out").code == 0
     for name, words in (("theory", ()), ("measured", ("--results", tmp_path / "out"))):
-        if words:
-            assert conetheory("verify", ONE, "--jobs", 1, "--out", tmp_path / "out").code == 0
         done = conetheory("figures", *words, "--out", tmp_path / name)
         assert done.code == 0
-        drawn = sorted(map(Path, done.out.splitlines()))
-        assert drawn == sorted((tmp_path / name).iterdir())
-        assert {path.suffix for path in drawn} == {".svg", ".png"}
+        assert sorted(map(Path, done.out.splitlines())) == sorted((tmp_path / name).iterdir())
+        assert {path.name for path in (tmp_path / name).iterdir()} == {"sphere.svg", "sphere.png"}
+    assert one_figure == [[ONE], [], [ONE]]
 
 
 def test_figures_of_embeddings(conetheory, pairs, tmp_path):

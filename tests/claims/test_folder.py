@@ -1,14 +1,14 @@
 import errno
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 import conetheory
-from claims.folder import ResultFolder, environment, summarise, write_atomically
+from claims.folder import ResultFolder, environment, summarise
 from claims.verify import SCHEMA, Plan
+from conetheory._provenance import commit_of
 
 IDS = ("a.one", "a.two", "a.three", "a.four")
 
@@ -189,12 +189,6 @@ def test_a_full_disk_leaves_the_verdicts_as_they_were(out, monkeypatch):
     assert list(ResultFolder(out, plan_of()).verdicts) == ["a.one"]
 
 
-def half_written(path, content):
-    with path.open("wb") as file:
-        file.write(content[: len(content) // 2])
-    full()
-
-
 def test_an_interrupt_while_writing_leaves_the_verdicts_as_they_were(out, monkeypatch):
     def interrupt(_):
         raise KeyboardInterrupt
@@ -204,38 +198,6 @@ def test_an_interrupt_while_writing_leaves_the_verdicts_as_they_were(out, monkey
     with pytest.raises(KeyboardInterrupt):
         folder.add(verdict("a.one"))
     assert ids_in(out) == []
-
-
-@pytest.mark.parametrize("old", [None, "old"])
-def test_a_file_is_written_in_full_or_not_at_all(tmp_path, monkeypatch, old):
-    path = tmp_path / "file.json"
-    if old:
-        path.write_text(old)
-    monkeypatch.setattr(Path, "write_bytes", half_written)
-    with pytest.raises(OSError, match="No space left on device") as failed:
-        write_atomically(path, "new content")
-    assert failed.value.filename == str(path)
-    assert list(tmp_path.iterdir()) == ([path] if old else [])
-    assert not old or path.read_text() == old
-
-
-def test_an_interrupt_leaves_no_temporary_file(tmp_path, monkeypatch):
-    def interrupt(path, target):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Path, "replace", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        write_atomically(tmp_path / "file.json", b"content")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("content", ["κ* = 21.2", "κ* = 21.2".encode()])
-def test_a_file_is_replaced(tmp_path, content):
-    path = tmp_path / "file"
-    path.write_text("old and longer than what follows")
-    write_atomically(path, content)
-    assert path.read_text(encoding="utf-8") == "κ* = 21.2"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 # --- what a run was --------------------------------------------------------------------------------------------------
@@ -248,26 +210,12 @@ def test_summarise_counts():
     assert found["not_as_expected"] == ["a.two", "a.three"]
 
 
-def test_environment_names_versions_and_code(monkeypatch, tmp_path):
+def test_environment_names_versions_and_code():
     found = environment()
+    assert set(found) == {
+        *("conetheory", "commit", "python", "platform", "processor", "cpus", "libraries", "command", "started")
+    }
     assert found["conetheory"] == conetheory.__version__
     assert found["libraries"]["numpy"] == __import__("numpy").__version__
+    assert found["commit"] == commit_of(Path(__file__).parents[2])
     json.dumps(found, allow_nan=False)
-    monkeypatch.setattr(conetheory, "__file__", str(tmp_path / "conetheory" / "__init__.py"))
-    assert environment()["commit"] is None  # installed, not a checkout
-    (tmp_path / ".git").mkdir()
-    assert environment()["commit"] is None  # git does not know it
-
-
-def test_environment_of_a_checkout_names_its_commit(monkeypatch, tmp_path):
-    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
-    file = tmp_path / "conetheory" / "__init__.py"
-    file.parent.mkdir()
-    file.write_text("")
-    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
-        subprocess.run([*git, *words], check=True)
-    monkeypatch.setattr(conetheory, "__file__", str(file))
-    commit = environment()["commit"]
-    assert len(commit) == 40
-    file.write_text("changed")
-    assert environment()["commit"] == commit + "+"

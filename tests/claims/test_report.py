@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-import claims.report
+from claims.figures import showcase
 from claims.report import formula_html, write_report
 from tests.claims.synthetic import ENVIRONMENT, cell, many_verdicts, summary_of, verdict
 
@@ -14,13 +14,9 @@ VERDICTS = many_verdicts(40)
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
-    write_report(VERDICTS, path, environment=ENVIRONMENT, summary=summary_of(VERDICTS))
+    figures = showcase(VERDICTS)
+    write_report(VERDICTS, path, figures=figures, environment=ENVIRONMENT, summary=summary_of(VERDICTS))
     return path
-
-
-@pytest.fixture
-def without_showcase(monkeypatch):
-    monkeypatch.setattr(claims.report, "showcase", lambda _: {})
 
 
 @pytest.fixture(scope="module")
@@ -115,38 +111,38 @@ def test_cells_with_different_coordinates_share_a_table(tree):
     assert [[text_of(cell) for cell in row][:2] for row in table[1]] == [["0.1", ""], ["", "0.7"]]
 
 
-def test_equal_arguments_give_equal_bytes(tmp_path, without_showcase):
+def test_equal_arguments_give_equal_bytes(tmp_path):
     found = VERDICTS[18:26]
     for name in ("a.html", "b.html"):
-        write_report(found, tmp_path / name, environment=ENVIRONMENT, summary=summary_of(found))
+        write_report(found, tmp_path / name, figures={}, environment=ENVIRONMENT, summary=summary_of(found))
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
-def test_page_is_light(page, tmp_path, without_showcase):
+def test_page_is_light(page, tmp_path):
     """400 claims stay below 7 MB, and no drawing weighs more than a photograph."""
-    write_report(VERDICTS, tmp_path / "plain.html", environment=ENVIRONMENT, summary=summary_of(VERDICTS))
+    write_report(VERDICTS, tmp_path / "plain.html", figures={}, environment=ENVIRONMENT, summary=summary_of(VERDICTS))
     assert (tmp_path / "plain.html").stat().st_size < 16_000 * len(VERDICTS)
     drawings = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
     assert len(drawings) > len(VERDICTS)
     assert max(map(len, drawings)) < 150_000
 
 
-def test_report_without_surprises_errata_or_claims(tmp_path, without_showcase):
+def test_report_without_surprises_errata_or_claims(tmp_path):
     for found in ([], [verdict("a.b", [cell({}, 0.5, 0.5, 0.01)])]):
         summary = {**summary_of(found), "complete": True, "skipped": []}
-        write_report(found, tmp_path / "r.html", environment={}, summary=summary)
+        write_report(found, tmp_path / "r.html", figures={}, environment={}, summary=summary)
         page = (tmp_path / "r.html").read_text(encoding="utf-8")
         assert f"All {len(found)} claims are as expected." in page
         assert 'id="errata"' not in page
 
 
-def test_planted_falsehoods_are_called_so(tmp_path, without_showcase):
+def test_planted_falsehoods_are_called_so(tmp_path):
     found = [verdict("a.b!wrong", [cell({}, 0.5, 0.7, 0.01, outcome="refuted")], expected="refuted", verdict="refuted")]
-    write_report(found, tmp_path / "r.html", environment={}, summary={**summary_of(found), "planted": True})
+    write_report(found, tmp_path / "r.html", figures={}, environment={}, summary={**summary_of(found), "planted": True})
     assert "All 1 planted falsehoods are as expected." in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
-def test_failure_leaves_the_old_page(tmp_path, monkeypatch, without_showcase):
+def test_failure_leaves_the_old_page(tmp_path, monkeypatch):
     path = tmp_path / "report.html"
     path.write_text("old")
 
@@ -156,7 +152,7 @@ def test_failure_leaves_the_old_page(tmp_path, monkeypatch, without_showcase):
     monkeypatch.setattr(os, "replace", fail)
     monkeypatch.setattr("pathlib.Path.replace", fail)
     with pytest.raises(OSError, match="No space left"):
-        write_report(VERDICTS[:1], path, environment={}, summary=summary_of(VERDICTS[:1]))
+        write_report(VERDICTS[:1], path, figures={}, environment={}, summary=summary_of(VERDICTS[:1]))
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -47,9 +47,14 @@ def browser(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
+def figures():
+    return showcase(VERDICTS)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory, figures):
     path = tmp_path_factory.mktemp("report") / "report.html"
-    write_report(VERDICTS, path, environment=ENVIRONMENT, summary=summary_of(VERDICTS))
+    write_report(VERDICTS, path, figures=figures, environment=ENVIRONMENT, summary=summary_of(VERDICTS))
     return path.as_uri()
 
 
@@ -92,12 +97,12 @@ def empty_figures(page):
     )
 
 
-def test_every_figure_is_drawn(page):
+def test_every_figure_is_drawn(page, figures):
     find_css(page, "#open-all").click()
     assert page.execute_script("return document.querySelectorAll('tbody.claim.open .drawing svg').length") == len(
         VERDICTS
     )
-    assert page.execute_script("return document.querySelectorAll('figure svg').length") == len(showcase(VERDICTS))
+    assert page.execute_script("return document.querySelectorAll('figure svg').length") == len(figures)
     assert empty_figures(page) == 0
     assert page.execute_script(
         "return [...document.querySelectorAll('math')].every(m => m.getBoundingClientRect().width > 5)"

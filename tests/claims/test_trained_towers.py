@@ -33,6 +33,7 @@ from empirical.run_pairs import open_pairs  # noqa: E402
 from empirical.train import train  # noqa: E402
 from empirical.trained import open_towers  # noqa: E402
 from empirical.zero_shot import zero_shot  # noqa: E402
+from tests.empirical.tiny_clip import publish  # noqa: E402
 
 SMALL = (
     *("steps=4", "batch=16", "log_every=4", "checkpoint_every=2", "keep=0", "data.kind=scenes", "data.options.size=16"),
@@ -77,27 +78,7 @@ def towers(run):
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
     """The folder of a tiny CLIP with its tokenizer, normalising images by 1/2."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-
-    folder = tmp_path_factory.mktemp("clip") / "tiny"
-    words = {word: at for at, word in enumerate(("<pad>", "<start>", "<unk>", "<end>", "the", "digit", "a", "photo"))}
-    plain = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
-    plain.pre_tokenizer = pre_tokenizers.Whitespace()
-    ends = [(word, words[word]) for word in ("<start>", "<end>")]
-    plain.post_processor = processors.TemplateProcessing(single="<start> $A <end>", special_tokens=ends)
-    special = {"pad_token": "<pad>", "bos_token": "<start>", "eos_token": "<end>", "unk_token": "<unk>"}
-    transformers.PreTrainedTokenizerFast(tokenizer_object=plain, **special).save_pretrained(folder)
-    sides = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    text = {"vocab_size": 8, "max_position_embeddings": 6, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 3}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        config = transformers.CLIPConfig(
-            text_config=sides | text, vision_config=sides | {"image_size": 16, "patch_size": 8}, projection_dim=8
-        )
-        transformers.CLIPModel(config).save_pretrained(folder)
-    says = {"image_processor_type": "CLIPImageProcessor", "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
-    (folder / "preprocessor_config.json").write_text(json.dumps(says))
-    return folder
+    return publish(tmp_path_factory.mktemp("clip") / "tiny")
 
 
 def invoke(*words):

@@ -103,6 +103,10 @@ def test_embeddings_are_what_the_gap_command_reads(tmp_path):
 
 def test_the_environment_names_versions_and_code():
     found = environment("cpu", 1, 2)
+    assert set(found) == {
+        *("started", "python", "platform", "libraries", "device", "threads", "processes", "commit", "code")
+    }
+    assert set(found["libraries"]) == {"conetheory", "torch", "transformers", "numpy", "safetensors"}
     assert found["libraries"]["torch"]
     assert len(found["code"]) == 64
     assert (found["device"], found["threads"], found["processes"]) == ("cpu", 1, 2)

@@ -290,6 +290,14 @@ def test_foreign_and_broken_folders_are_refused(threads, tmp_path):
     assert run_sweep(toy(), out, executor=threads).blocks_run == 10
 
 
+def test_each_start_says_what_it_ran_on(threads, tmp_path):
+    for n_trials in (100, 200):
+        run_sweep(toy(n_trials=n_trials), tmp_path, executor=threads)
+    runs = json.loads((tmp_path / "sweep.json").read_text())["runs"]
+    assert [set(run) for run in runs] == [{"python", "platform", "numpy", "numba", "started"}] * 2
+    assert runs[0]["numpy"] == np.__version__
+
+
 @pytest.mark.parametrize("inside", ["", "deeper"])
 def test_a_file_is_no_folder(inside, threads, tmp_path):
     (tmp_path / "file").write_text("mine")
