@@ -39,7 +39,7 @@ def train(
     except ModuleNotFoundError as error:
         raise ImportError(f"training needs {error.name}: pip install 'conetheory[empirical]'") from error
     try:
-        with _watched(plan.steps) as watch:
+        with _watched(plan.steps, out) as watch:
             result = run(plan, out, resume=resume, on_step=watch)
     except TrainingError as error:
         raise ValueError(f"{error} With --resume the run goes on from there.") from error
@@ -57,7 +57,7 @@ def train(
 
 
 @contextmanager
-def _watched(steps: int) -> Iterator[Callable[[Any], None]]:
+def _watched(steps: int, folder: Path) -> Iterator[Callable[[Any], None]]:
     """Yield what shows each report in a bar; if the run is interrupted, say where it can go on, and end with code 130.
 
     Of the processes of torchrun only the first shows anything.
@@ -76,14 +76,21 @@ def _watched(steps: int) -> Iterator[Callable[[Any], None]]:
             yield watch
     except KeyboardInterrupt:
         if first:
-            typer.echo(f"conetheory: interrupted; {_kept(*seen)}", err=True)
+            typer.echo(f"conetheory: interrupted; {_kept(folder, *seen)}", err=True)
         raise typer.Exit(130) from None
 
 
-def _kept(report: Any = None) -> str:
-    if report is None or not report.saved:
+def _kept(folder: Path, report: Any = None) -> str:
+    """Return where the run can go on: what the folder holds may be newer than the last report."""
+    from empirical.checkpoints import checkpoint_step
+    from empirical.run_folder import last_checkpoint
+
+    last = last_checkpoint(folder)
+    if last is None:
         return "there is no checkpoint yet: with --resume the run begins anew."
-    return f"step {report.step} was done, and with --resume the run goes on from the checkpoint of step {report.saved}."
+    saved = checkpoint_step(last)
+    done = max(saved, report.step if report else 0)
+    return f"step {done} was done, and with --resume the run goes on from the checkpoint of step {saved}."
 
 
 def _label(report: Any) -> str:

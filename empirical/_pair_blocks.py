@@ -22,6 +22,7 @@ __all__ = [
     "first_derivative_only",
     "product_blocks",
     "underflow_margin",
+    "weighted_row_sums",
     "weighted_sums",
     "working_pairs",
 ]
@@ -110,9 +111,25 @@ def weighted_sums(
 ) -> tuple[Float[torch.Tensor, "m d"], Float[torch.Tensor, "n d"]]:
     """Return the sums of columns at each row and of rows at each column, by the weights that `weigh` makes in place of
     the scaled products of a chunk."""
-    at_rows, at_columns = torch.empty_like(x), torch.zeros_like(columns)
+    at_columns = torch.zeros_like(columns)
+
+    def weigh_and_add(own: slice, block: Products) -> None:
+        weigh(own, block)
+        at_columns.addmm_(block.T, x[own])
+
+    return weighted_row_sums(x, columns, scale, chunk, weigh_and_add), at_columns
+
+
+def weighted_row_sums(
+    x: Float[torch.Tensor, "m d"],
+    columns: Float[torch.Tensor, "n d"],
+    scale: torch.Tensor | float,
+    chunk: int,
+    weigh: Callable[[slice, Products], None],
+) -> Float[torch.Tensor, "m d"]:
+    """Return the sums of columns at each row alone, as `weighted_sums` does: a product less."""
+    at_rows = torch.empty_like(x)
     for own, block in product_blocks(x, columns, scale, chunk):
         weigh(own, block)
         torch.mm(block, columns, out=at_rows[own])
-        at_columns.addmm_(block.T, x[own])
-    return at_rows, at_columns
+    return at_rows

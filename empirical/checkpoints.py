@@ -1,4 +1,4 @@
-"""Checkpoints in safetensors: model, objective, optimiser and random numbers, one file of plain tensors, no pickle."""
+"""Checkpoints in safetensors: model, objective and optimiser, one file of plain tensors, no pickle."""
 
 from pathlib import Path
 from typing import Any
@@ -38,9 +38,6 @@ def pack(modules: dict[str, nn.Module], optimiser: torch.optim.Optimizer) -> Ten
         tensors |= {f"{part}/{name}": state[name] for name in _own_names(module)}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser/{index}/{name}": value for name, value in state.items()}
-    tensors["random/cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        tensors["random/cuda"] = torch.cuda.get_rng_state()
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
@@ -61,9 +58,6 @@ def restore(tensors: Tensors, modules: dict[str, nn.Module], optimiser: torch.op
             _, index, key = name.split("/")
             state.setdefault(int(index), {})[key] = tensor
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-    torch.set_rng_state(tensors["random/cpu"])
-    if "random/cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["random/cuda"])
 
 
 def _load_module(part: str, module: nn.Module, found: Tensors) -> None:

@@ -70,7 +70,8 @@ class ModelConfig(Checked):
     tokens, length : str, int
         ``words`` (of the training captions), ``bytes``, or a published tokenizer; ids of a caption.
     initialisation : str
-        ``random``, or ``amended``: a frozen Procrustes rotation of the second tower, on at most 2048 training pairs.
+        ``random``, or ``amended``: a frozen Procrustes rotation of the second tower, on a random sample of at most
+        2048 training pairs, drawn by the seed of the run.
     translation : float
         Part of the gap that the target of the rotation is moved by first.
     gradient_checkpointing, compile : bool
@@ -193,11 +194,15 @@ class TrainConfig(Checked):
         Pairs of a step, of all processes together.
     microbatch : int
         Pairs of a process that are encoded at a time, by gradient caching; 0 for all. The gradient is that of the whole
-        batch, but for the batch normalisation of a ResNet, which is that of each part, as it is of each process.
+        batch, but for the batch normalisation of a ResNet: that is over one part, of all processes on GPUs, of each
+        process alone on processors.
     precision : str
         ``float32``, or ``bfloat16`` by autocast.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+    threads : int
+        Of torch on a processor, in each process, while the run lasts; 0 leaves torch's choice. The bits of its sums
+        depend on it.
     log_every, checkpoint_every : int
         Steps between measurements of the held-out pairs, and between checkpoints.
     keep : int
@@ -211,6 +216,7 @@ class TrainConfig(Checked):
     microbatch: int = whole(0)
     seed: int = whole(0)
     device: str = "auto"
+    threads: int = whole(0)
     precision: str = one_of("float32", "bfloat16")
     log_every: int = whole(100, 1)
     checkpoint_every: int = whole(500, 1)
@@ -225,7 +231,10 @@ class TrainConfig(Checked):
     def __post_init__(self) -> None:
         super(TrainConfig, self).__post_init__()
         if self.optimiser.warmup > self.steps:
-            raise ValueError(f"`warmup` must be at most `steps`, {self.steps}, got {self.optimiser.warmup}.")
+            raise ValueError(
+                f"`optimiser.warmup` must be at most `steps`, {self.steps}, got {self.optimiser.warmup}: set it too, "
+                f"for a tenth of the steps with --set optimiser.warmup={self.steps // 10}."
+            )
         if self.optimiser.floor > self.optimiser.rate:
             raise ValueError(f"`floor` must be at most `rate`, {self.optimiser.rate}, got {self.optimiser.floor}.")
 

@@ -8,13 +8,17 @@ gradient of L: that is what ``DistributedDataParallel`` takes, and `average_grad
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from jaxtyping import Float
 
-__all__ = ["World", "average_gradients", "gather_rows", "world"]
+__all__ = ["World", "average_gradients", "gather_rows", "with_common_statistics", "world"]
+
+# The second is its name in older releases; there is neither where torch was built without torch.distributed.
+_gather: Any = getattr(dist, "all_gather_single", None) or getattr(dist, "all_gather_into_tensor", None)
+Module = TypeVar("Module", bound=torch.nn.Module)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class World:
         if self.size == 1:
             return x
         out = x.new_empty((self.size * len(x), *x.shape[1:]))
-        dist.all_gather_into_tensor(out, x.detach().contiguous(), group=self.group)
+        _gather(out, x.detach().contiguous(), group=self.group)
         return out
 
     def sum(self, x: torch.Tensor) -> torch.Tensor:
@@ -115,6 +119,17 @@ def gather_rows(x: Float[torch.Tensor, "m d"], processes: World | None = None) -
     The losses of `empirical` take a `World` themselves, and then compute only this process's share of the products.
     """
     found: torch.Tensor = _GatherRows.apply(x, world() if processes is None else processes)  # type: ignore[assignment]
+    return found
+
+
+def with_common_statistics(model: Module, processes: World, device: torch.device) -> Module:
+    """Return the model with batch normalisation over the batch of all processes, where they have GPUs.
+
+    torch has this for CUDA alone: elsewhere each process normalises by its own part of the batch.
+    """
+    if processes.size == 1 or device.type != "cuda":
+        return model
+    found: Module = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model, processes.group)  # type: ignore[assignment]
     return found
 
 

@@ -5,7 +5,8 @@ from math import sqrt
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.special import betaincinv
+from scipy.optimize import toms748
+from scipy.special import betainc
 
 __all__ = ["Estimate", "clustered_share", "json_number", "share"]
 
@@ -44,8 +45,16 @@ def clustered_share(hits: Float[np.ndarray, "n"], clusters: Int[np.ndarray, "n"]
 
     .. math:: \mathrm{s.e.}^2 = \frac{G}{G-1}\,\frac{1}{n^2} \sum_{g=1}^{G}\Bigl(\sum_{i \in g} (h_i - \bar h)\Bigr)^2
 
-    The interval is Clopper and Pearson's (1934), at 95 %, for :math:`G\bar h` successes among G trials: it is
-    conservative, because the members of a cluster are counted as one.
+    The interval, at 95 %, is that of the least favourable clusters: all members of a cluster hit or none, each cluster
+    with the same chance p. With the shares of the clusters :math:`w_g`, their mean has the first three moments of
+
+    .. math:: (1-c)\,p + c\,B/\nu, \qquad B \sim \mathrm{Bin}(\nu, p), \qquad
+              \nu = \frac{(\sum w_g^2)^3}{(\sum w_g^3)^2}, \qquad c = \frac{(\sum w_g^2)^2}{\sum w_g^3},
+
+    and both tails of this law at :math:`\bar h` are 2.5 %. For clusters of one size that is Clopper and Pearson's
+    interval (1934) of G trials, which covers p in 95 % or more. For others it is an approximation: with clusters of two
+    sizes, 1 to 8 of them 1.5 to 200 times as large as the other 5 to 200, it covers every p in 95.1 % or more, by
+    enumeration. Where large clusters have another p than small ones it says nothing about either.
 
     Parameters
     ----------
@@ -61,10 +70,12 @@ def clustered_share(hits: Float[np.ndarray, "n"], clusters: Int[np.ndarray, "n"]
     """
     mean = float(np.mean(hits))
     _, codes = np.unique(clusters, return_inverse=True)
-    sums = np.bincount(codes, weights=hits - mean)
+    sums, sizes = np.bincount(codes, weights=hits - mean), np.bincount(codes) / len(hits)
     count = len(sums)
+    squares, cubes = np.sum(sizes**2), np.sum(sizes**3)
     stderr = np.sqrt(count / (count - 1) * (sums @ sums)) / len(hits) if count > 1 else np.nan
-    return Estimate(value=mean, stderr=float(stderr), interval=_exact_interval(mean * count, count))
+    interval = _interval(mean, squares**3 / cubes**2, squares**2 / cubes)
+    return Estimate(value=mean, stderr=float(stderr), interval=interval)
 
 
 def share(successes: int, n: int) -> Estimate:
@@ -77,10 +88,21 @@ def share(successes: int, n: int) -> Estimate:
     0.308497107819
     """
     mean = successes / n
-    return Estimate(value=mean, stderr=sqrt(mean * (1 - mean) / n), interval=_exact_interval(successes, n))
+    return Estimate(value=mean, stderr=sqrt(mean * (1 - mean) / n), interval=_interval(mean, n))
 
 
-def _exact_interval(successes: float, count: int) -> tuple[float, float]:
-    low = betaincinv(successes, count - successes + 1, 0.025) if successes > 0 else 0.0
-    high = betaincinv(successes + 1, count - successes, 0.975) if successes < count else 1.0
-    return float(low), float(high)
+def _interval(mean: float, trials: float, part: float = 1.0) -> tuple[float, float]:
+    """Return the interval of p where `mean` is ``(1 - part) * p`` and `part` times the mean of some trials."""
+    return _low(mean, trials, part), 1 - _low(1 - mean, trials, part)
+
+
+def _low(mean: float, trials: float, part: float) -> float:
+    """Return the p at which 2.5 % of the means are as high as this one, or higher; 0 for a mean of 0."""
+
+    def excess(p: float) -> float:
+        successes = trials * (mean - (1 - part) * p) / part
+        if not 0 < successes < trials + 1:
+            return float(successes <= 0) - 0.025
+        return float(betainc(successes, trials - successes + 1, p)) - 0.025
+
+    return float(toms748(excess, 0.0, mean, xtol=1e-15)) if mean > 0 else 0.0  # type: ignore[arg-type]

@@ -1,8 +1,8 @@
 """Two towers built from transformers: what is trained.
 
-Images come in as uint8 and are normalised here, on the device, with OpenAI's means and deviations; embeddings come out
-as projected, not normalised. A vision tower is a ViT or a ResNet, a text tower CLIP's causal transformer read at the
-end token; attention is PyTorch's fused one (SDPA).
+Images come in as uint8 and are normalised here, on the device, with OpenAI's means and deviations, or with those that a
+published checkpoint comes with; embeddings come out as projected, not normalised. A vision tower is a ViT or a ResNet,
+a text tower CLIP's causal transformer read at the end token; attention is PyTorch's fused one (SDPA).
 """
 
 from dataclasses import dataclass
@@ -284,4 +284,18 @@ def _checkpoint(config: ModelConfig, image_size: int, tokens: Tokens) -> TwoTowe
         for tower, width in ((model.x_tower, vision.hidden_size), (model.y_tower, text.hidden_size)):
             tower.projection = nn.Linear(width, config.dim, bias=False)
             nn.init.normal_(tower.projection.weight, std=width**-0.5)
+    _adopt_preprocessing(config.checkpoint, model)
     return model.float()
+
+
+def _adopt_preprocessing(name: str, model: TwoTowers) -> None:
+    """Normalise images as the checkpoint says; where it says nothing, OpenAI's means and deviations stay."""
+    from transformers.image_processing_base import ImageProcessingMixin
+
+    try:
+        said, _ = ImageProcessingMixin.get_image_processor_dict(name)
+    except OSError:  # it has no preprocessor_config.json
+        return
+    for buffer, key in ((model.x_tower.mean, "image_mean"), (model.x_tower.deviation, "image_std")):
+        if key in said:
+            buffer.copy_(255 * torch.tensor(said[key]).view(1, 3, 1, 1))

@@ -10,9 +10,22 @@ import torch
 
 from .distributed import World, world
 
-__all__ = ["processes_and_device"]
+__all__ = ["processes_and_device", "torch_threads"]
 
 _PATIENCE = timedelta(minutes=30)  # the first process measures while the others wait
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Give torch `count` threads, or the choice that it has made if that is 0; afterwards as many as before."""
+    before = torch.get_num_threads()
+    try:
+        if count:
+            torch.set_num_threads(count)
+        yield
+    finally:
+        if count:
+            torch.set_num_threads(before)
 
 
 @contextmanager

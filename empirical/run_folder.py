@@ -6,7 +6,7 @@
 ``tokens.json``                how captions become ids
 ``pairs.json``                 the pairs, as their source describes them
 ``metrics.jsonl``              a line for each measurement
-``checkpoints/step-*``         safetensors: model, objective, optimiser, random numbers
+``checkpoints/step-*``         safetensors: model, objective, optimiser
 ``embeddings/step-*.npy``      held-out pairs, shape (2, n, d), at the start and at the end
 ``result.json``                there once the run is complete
 =============================  ========================================================================

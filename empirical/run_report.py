@@ -23,8 +23,8 @@ class StepReport:
 
     Attributes
     ----------
-    step, steps, saved : int
-        Steps done, steps of the run, and the step of the last checkpoint; 0 if there is none.
+    step, steps : int
+        Steps done, and steps of the run.
     loss : float
         Training loss of the last batch, in nats; NaN before the first step.
     tau, gap : float
@@ -35,7 +35,6 @@ class StepReport:
 
     step: int
     steps: int
-    saved: int = 0
     loss: float
     tau: float
     gap: float

@@ -1,8 +1,8 @@
 """Training two towers, from a configuration to a run folder: read from the top.
 
-A run repeats itself: its weights come from the seed, its batches from the seed and the epoch, its swaps from the seed
-and the step. So a run that was killed at any moment and goes on from its last checkpoint ends, on a processor, with the
-same bits as one that was not; on a GPU, whose sums have no fixed order, with the same distribution.
+A run repeats itself: its weights come from the seed, its batches from the seed and the epoch, its swaps and dropout
+from the seed and the step. So a run that was killed at any moment and goes on from its last checkpoint ends, on a
+processor, with the same bits as one that was not; on a GPU, whose sums have no fixed order, with the same distribution.
 """
 
 import math
@@ -20,14 +20,14 @@ from .checkpoints import checkpoint_step, pack, read_tensors, restore
 from .config import TrainConfig
 from .data.loader import batches
 from .data.pairs import PairBatch
-from .distributed import World, average_gradients
+from .distributed import World, average_gradients, with_common_statistics
 from .gradient_cache import cached_step
 from .held_out import held_out_metrics
 from .initialisation import FrozenRotation, amending_rotation
 from .model import Inputs, TwoTowers, build_model
 from .objective import Objective
 from .optimiser import gradient_norms, learning_rate, make_optimiser, set_learning_rate
-from .processes import processes_and_device
+from .processes import processes_and_device, torch_threads
 from .run_folder import RunFolder, environment, last_checkpoint
 from .run_pairs import open_pairs, tokens_of
 from .run_report import StepReport, TrainingError, TrainResult, ends_clearly
@@ -37,6 +37,7 @@ from .tokens import Tokens
 __all__ = ["StepReport", "TrainResult", "TrainingError", "train"]
 
 _AMENDED_PAIRS = 2048
+_AMENDING = 0x616D  # purpose of the random numbers that choose them
 
 Rows = Float[torch.Tensor, "n d"]
 
@@ -75,17 +76,37 @@ def train(
         If the loss is not finite, something cannot be read or written, or another process was lost.
     """
     with ExitStack() as stack:
+        stack.enter_context(torch_threads(config.threads))
         processes, device = stack.enter_context(processes_and_device(config.device))
         stack.enter_context(torch.random.fork_rng(devices=[device] if device.type == "cuda" else []))
         run = _Run(config, processes, device)
-        if processes.rank == 0:
-            run.folder = RunFolder(Path(folder), config.as_dict(), resume=resume, keep=config.keep)
-            stack.callback(run.folder.close)
-        with ends_clearly(run):  # the others look into the folder when it is in order
-            processes.sum(torch.zeros(1, device=device))
+        run.folder = _opened(run, Path(folder), resume, stack)
         run.start(last_checkpoint(Path(folder)))
         with ends_clearly(run):
             return run.finish(Path(folder)) if run.step == config.steps else run.go_on(Path(folder), on_step)
+
+
+def _opened(run: "_Run", path: Path, resume: bool, stack: ExitStack) -> RunFolder | None:
+    """Return the folder in the first process, to be closed by `stack`; in the others nothing, once it is in order."""
+    folder, refused = None, None
+    if run.processes.rank == 0:
+        try:
+            folder = RunFolder(path, run.config.as_dict(), resume=resume, keep=run.config.keep)
+            stack.callback(folder.close)
+        except (ValueError, OSError) as error:
+            refused = error
+    with ends_clearly(run):
+        others = run.processes.sum(torch.tensor([float(refused is not None)], device=run.device))
+    if refused:
+        raise refused
+    if others:
+        raise ValueError(f"`folder` {path} is refused by the first process, which says why.")
+    return folder
+
+
+def _dropout_seed(seed: int, step: int, rank: int) -> int:
+    """Return the seed of a step's dropout, which only a published checkpoint has: no two processes share masks."""
+    return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0])
 
 
 class _Run:
@@ -112,8 +133,7 @@ class _Run:
     def start(self, checkpoint: Path | None) -> None:
         """Put everything on the device, in the state of the checkpoint or of step 0."""
         config = self.config
-        torch.manual_seed(config.seed)
-        self.model.to(self.device)
+        self.model = with_common_statistics(self.model.to(self.device), self.processes, self.device)
         self.objective.to(self.device)
         if config.model.initialisation == "amended":
             rotation = self._amending_rotation() if checkpoint is None else torch.eye(self.model.dim)
@@ -203,6 +223,7 @@ class _Run:
         """Take one step; return its loss and the norms of its gradient before clipping."""
         config = self.config
         set_learning_rate(self.optimiser, rate)
+        torch.manual_seed(_dropout_seed(config.seed, self.step, self.processes.rank))
         self.optimiser.zero_grad()
         if config.microbatch:
             loss = cached_step(self._encode, inputs.split(config.microbatch), self._loss)
@@ -246,9 +267,10 @@ class _Run:
         return x, y
 
     def _amending_rotation(self) -> Float[torch.Tensor, "d d"]:
-        """Return the rotation that closes the gap of the first training pairs; the first process's, in all."""
-        rows = self.rows[:_AMENDED_PAIRS]
-        pairs = self._embeddings(self.source.batch(rows, among=self.rows))
+        """Return the rotation that closes the gap of a sample of the training pairs; the first process's, in all."""
+        rng = np.random.default_rng([self.config.seed, 0, _AMENDING])
+        rows = rng.choice(self.rows, min(_AMENDED_PAIRS, len(self.rows)), replace=False)
+        pairs = self._embeddings(self.source.batch(np.sort(rows), among=self.rows))
         found = amending_rotation(*pairs, translation=self.config.model.translation)
         return self.processes.sum(found if self.processes.rank == 0 else torch.zeros_like(found))
 
@@ -276,7 +298,7 @@ class _Run:
     def _report(self, on_step: Callable[[StepReport], None] | None, loss: float) -> None:
         if on_step and self.folder:
             tau, gap = (self.measured.get(name, math.nan) for name in ("tau", "gap_norm"))
-            place = {"step": self.step, "steps": self.config.steps, "saved": self.saved}
+            place = {"step": self.step, "steps": self.config.steps}
             on_step(StepReport(**place, loss=loss, tau=tau, gap=gap, images_per_second=self._speed))
 
     def _modules(self) -> dict[str, torch.nn.Module]:

@@ -1,7 +1,6 @@
 """Two towers that are trained already: those of a run folder, or a published CLIP, ready to embed images and captions.
 
-Weights are read from safetensors alone. A published checkpoint keeps its own preprocessing where it says it: means,
-deviations and image size.
+Weights are read from safetensors alone. A published checkpoint keeps its own image size.
 """
 
 import json
@@ -230,19 +229,4 @@ def _from_transformers(name: str) -> tuple[TwoTowers, Tokens, int]:
         raise ValueError(f"`MODEL` must be a CLIP, and {name!r} is a {found.model_type!r}.")
     tokens = HubTokens(name, text.max_position_embeddings)
     config = ModelConfig(kind="checkpoint", checkpoint=name, dim=0, tokens=name, length=tokens.length)
-    model = build_model(config, image_size=vision.image_size, tokens=tokens)
-    _adopt_preprocessing(name, model)
-    return model, tokens, vision.image_size
-
-
-def _adopt_preprocessing(name: str, model: TwoTowers) -> None:
-    """Normalise images as the checkpoint says; where it says nothing, OpenAI's means and deviations stay."""
-    from transformers.image_processing_base import ImageProcessingMixin
-
-    try:
-        said, _ = ImageProcessingMixin.get_image_processor_dict(name)
-    except OSError:  # it has no preprocessor_config.json
-        return
-    for buffer, key in ((model.x_tower.mean, "image_mean"), (model.x_tower.deviation, "image_std")):
-        if key in said:
-            buffer.copy_(255 * torch.tensor(said[key]).view(1, 3, 1, 1))
+    return build_model(config, image_size=vision.image_size, tokens=tokens), tokens, vision.image_size

@@ -27,7 +27,14 @@ from jaxtyping import Float
 
 from conetheory._scalars import number, positive_number
 
-from ._pair_blocks import checked_chunk, first_derivative_only, product_blocks, weighted_sums, working_pairs
+from ._pair_blocks import (
+    checked_chunk,
+    first_derivative_only,
+    product_blocks,
+    weighted_row_sums,
+    weighted_sums,
+    working_pairs,
+)
 from .contrastive_loss import clip_loss
 from .distributed import World, gather_rows
 
@@ -68,12 +75,13 @@ def cross_uniformity(
     >>> float(cross_uniformity(x, -x))
     -8.0
     """
+    same = x is y
     x, y = working_pairs(x, y)
     processes = processes or World()
     if not processes.size * len(x) >= 2:
         raise ValueError(f"`x` must have at least 2 rows, got {len(x)}.")
     chunk = checked_chunk(chunk, processes.size * len(x), x.device)
-    found: torch.Tensor = _LogPotential.apply(x, y, positive_number("t", t), chunk, processes)  # type: ignore[assignment]
+    found: torch.Tensor = _LogPotential.apply(x, y, positive_number("t", t), chunk, processes, same)  # type: ignore[assignment]
     return found
 
 
@@ -166,7 +174,7 @@ _alignment = alignment  # where an argument has its name
 class _LogPotential(torch.autograd.Function):
     @staticmethod
     def forward(  # type: ignore[override]
-        ctx: Any, x: torch.Tensor, y: torch.Tensor, t: float, chunk: int, processes: World
+        ctx: Any, x: torch.Tensor, y: torch.Tensor, t: float, chunk: int, processes: World, same: bool
     ) -> torch.Tensor:
         first, log_total = processes.rank * len(x), x.new_tensor(-math.inf)
         with torch.autocast(x.device.type, enabled=False):
@@ -177,7 +185,7 @@ class _LogPotential(torch.autograd.Function):
                 log_total = torch.logaddexp(log_total, top + logs.sub_(top).exp_().sum().log())
             log_total = processes.logsumexp(log_total)
         ctx.save_for_backward(x, columns, log_total)
-        ctx.t, ctx.chunk, ctx.processes = t, chunk, processes
+        ctx.t, ctx.chunk, ctx.processes, ctx.same = t, chunk, processes, same
         return log_total - 2 * t - math.log(len(columns) * (len(columns) - 1))
 
     @staticmethod
@@ -191,7 +199,10 @@ class _LogPotential(torch.autograd.Function):
             logs.diagonal(first + own.start).zero_()
 
         with torch.autocast(x.device.type, enabled=False):
+            slope = 2 * ctx.t * ctx.processes.sum(grad)
+            if ctx.same:  # the weights are symmetric: the sums at the columns are those at the rows
+                at_rows = weighted_row_sums(x, columns, 2 * ctx.t, ctx.chunk, weigh)
+                return at_rows.mul_(2 * slope), None, None, None, None, None
             at_rows, at_columns = weighted_sums(x, columns, 2 * ctx.t, ctx.chunk, weigh)
             at_y = ctx.processes.own(ctx.processes.sum(at_columns))
-            slope = 2 * ctx.t * ctx.processes.sum(grad)
-        return at_rows.mul_(slope), at_y.mul_(slope), None, None, None
+        return at_rows.mul_(slope), at_y.mul_(slope), None, None, None, None

@@ -45,13 +45,14 @@ def _searched() -> list[float]:
     """Return the least points of the expected loss on either side of ½ at 1/20, and over all at 1/14."""
     found = []
     for low, high, tau in ((-0.5, 0.5, 0.05), (0.5, 1.5, 0.05), (-0.5, 0.5, 1 / 14)):
-        lambdas = np.linspace(low, high, 51)
-        for _ in range(2):  # shifts .02 apart, then .002 about the least of them
-            losses = batch_loss(_DIM, _RHO, shift_scale(lambdas, tau, _HEIGHT), _BATCH)
-            best = float(lambdas[int(np.argmin(losses))])
-            lambdas = np.linspace(max(best - 0.02, low), min(best + 0.02, high), 21)
-        found.append(best)
+        coarse = _least(np.linspace(low, high, 51), tau)
+        found.append(_least(np.linspace(max(coarse - 0.02, low), min(coarse + 0.02, high), 21), tau))
     return found
+
+
+def _least(lambdas: np.ndarray, tau: float) -> float:
+    losses = batch_loss(_DIM, _RHO, shift_scale(lambdas, tau, _HEIGHT), _BATCH)
+    return float(lambdas[int(np.argmin(losses))])
 
 
 CLAIMS = (

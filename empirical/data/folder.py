@@ -71,20 +71,41 @@ def _collect(text: str) -> CaptionsByImage:
 
 
 def _rows(text: str, delimiter: str, found: CaptionsByImage) -> Iterator[list[str]]:
-    """Yield the rows that have two cells or more; a cell that is too long costs its row alone."""
-    table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    while True:
-        try:
-            row = next(table)
-        except StopIteration:
-            return
-        except csv.Error:
+    """Yield the rows that have two cells or more; a line that begins none is left out alone and the next are read.
+
+    A quote that is never closed would take the rest of the table with it: its line is counted, and the first one named.
+    """
+    lines = io.StringIO(text, newline="").readlines()
+    start, unclosed = 0, []
+    while start < len(lines):
+        row, end = _row(lines, start, delimiter)
+        if row is None and lines[start].count('"') % 2:
+            unclosed.append(start + 1)
+        elif row is None:
             found.left_out["malformed row"] += 1
-            continue
-        if len(row) > 1:
+        elif len(row) > 1:
             yield row
         elif row:
             found.left_out["row of one cell"] += 1
+        start = end
+    if unclosed:
+        found.left_out[f"quote that is not closed, first in line {unclosed[0]}"] = len(unclosed)
+
+
+def _row(lines: list[str], start: int, delimiter: str) -> tuple[list[str] | None, int]:
+    """Return the row that begins in a line, and where the next one begins; None if it is malformed.
+
+    Cells in quotes may go on in the next lines. Quotes within a cell need not be doubled if they pair up in one line.
+    """
+    for strict, end in ((True, len(lines)), (False, start + 1)):
+        if not strict and lines[start].count('"') % 2:
+            break
+        table = csv.reader((lines[place] for place in range(start, end)), delimiter=delimiter, strict=strict)
+        try:
+            return next(table), start + table.line_num
+        except csv.Error:
+            continue
+    return None, start + 1
 
 
 def _header(row: list[str]) -> tuple[int, slice] | None:

@@ -70,6 +70,20 @@ def test_json_is_one_object(asked, tmp_path):
     assert not asked[0][2]
 
 
+def test_an_interrupt_between_a_checkpoint_and_its_report_names_the_checkpoint(monkeypatch, tmp_path):
+    def fake(config, folder, *, resume=False, on_step=None):
+        on_step(engine.StepReport(step=4, steps=9, loss=4.0, tau=0.07, gap=1.0, images_per_second=9.0))
+        (folder / "checkpoints").mkdir(parents=True)
+        (folder / "checkpoints" / "step-00000005.safetensors").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine, "train", fake)
+    result = invoke("digits", "--out", str(tmp_path / "run"))
+    assert result.exit_code == 130
+    said = "step 5 was done, and with --resume the run goes on from the checkpoint of step 5."
+    assert said in " ".join(result.stderr.split())
+
+
 def test_another_process_of_torchrun_says_nothing(asked, tmp_path):
     result = invoke("digits", "--out", str(tmp_path), "--set", "seed=14")
     assert (result.exit_code, result.stdout) == (0, "")

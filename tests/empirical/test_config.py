@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from empirical.config import TrainConfig, config_from, load_config
@@ -47,7 +49,8 @@ def test_a_file_may_begin_with_a_preset(tmp_path):
         ("optimiser.betas=[0.9, 1.0]", "`betas` must be at least 0.0 and at most"),
         ("optimiser.betas=[0.9]", "`optimiser.betas` must be 2 numbers"),
         ("optimiser.floor=1.0", "`floor` must be at most `rate`"),
-        ("optimiser.warmup=301", "`warmup` must be at most `steps`"),
+        ("optimiser.warmup=301", "`optimiser.warmup` must be at most `steps`, 300, got 301"),
+        ("threads=-1", "`threads` must be at least 0, got -1"),
         ("model.image_heads=3", "multiple of `image_heads`"),
         ("model.dim=0", "`dim` must be at least 1"),
         ("model.kind=checkpoint", "`checkpoint` must name"),
@@ -62,6 +65,14 @@ def test_a_file_may_begin_with_a_preset(tmp_path):
 def test_what_is_wrong_is_named(change, message):
     with pytest.raises(ValueError, match=message):
         load_config("digits", [change])
+
+
+@pytest.mark.parametrize("steps", [5, 19])
+def test_a_run_that_is_shorter_than_its_warmup_says_what_to_set(steps):
+    with pytest.raises(ValueError, match=r"`optimiser\.warmup` must be at most `steps`") as refused:
+        load_config("digits", [f"steps={steps}"])
+    (mended,) = re.findall(r"--set (\S+=\d+)", str(refused.value))
+    assert load_config("digits", [f"steps={steps}", mended]).optimiser.warmup == steps // 10
 
 
 def test_a_preset_that_is_not_there_names_the_nearest():

@@ -1,5 +1,6 @@
 """Two processes with half of the pairs each against one process with all of them."""
 
+import warnings
 from datetime import timedelta
 
 import pytest
@@ -58,6 +59,7 @@ def outcome(name, dtype, processes):
 
 
 def work(rank, folder):
+    warnings.simplefilter("error")  # as in the process of the tests
     torch.set_num_threads(1)
     at, patience = f"file://{folder}/meeting", timedelta(seconds=120)
     dist.init_process_group("gloo", init_method=at, rank=rank, world_size=2, timeout=patience)

@@ -93,6 +93,17 @@ def test_gradients_add_up_and_a_frozen_tower_stays():
     assert towers.right.weight.grad is None
 
 
+def test_rows_that_the_loss_does_not_read_have_no_slope():
+    towers, expected = Towers(torch.float64).eval(), Towers(torch.float64).eval()
+    cached_step(towers.encode, chunks(torch.float64), lambda x, y: x.square().sum() + x[:, 0].sum())
+    rows = torch.cat([expected.encode(chunk)[0] for chunk in chunks(torch.float64)])
+    (rows.square().sum() + rows[:, 0].sum()).backward()
+    for found, exact in zip(towers.left.parameters(), expected.left.parameters(), strict=True):
+        torch.testing.assert_close(found.grad, exact.grad, rtol=1e-12, atol=1e-15)
+    assert not towers.right.weight.grad.any()
+    assert towers.nu.grad is None
+
+
 def test_activations_of_one_chunk_are_held():
     """While a chunk is encoded for its gradient, the graph of the chunk before is gone."""
     alive = []

@@ -132,10 +132,8 @@ def test_a_checkpoint_brings_everything_back(tmp_path, kind):
         run = open_run(tmp_path)
         path = run.save(2, pack({"model": model}, optimiser))
         run.close()
-        draw = torch.rand(3)
         other, its_optimiser = trained(kind, 2)
         restore(read_tensors(path), {"model": other}, its_optimiser)
-        assert torch.equal(torch.rand(3), draw)
     assert other[1].weight is other[0].weight
     for one, two in zip(model.parameters(), other.parameters(), strict=True):
         assert torch.equal(one, two)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
 from empirical import separability
 from empirical.estimate import Estimate, clustered_share
@@ -33,6 +33,30 @@ def test_copies_in_a_cluster_add_nothing():
     copied = clustered_share(np.repeat(hits, 4), np.repeat(np.arange(30), 4))
     assert_allclose([copied.value, copied.stderr], [once.value, once.stderr], rtol=1e-13)
     assert_allclose(copied.interval, once.interval, rtol=1e-10)
+
+
+@pytest.mark.parametrize("large", [(1, 50), (1, 200), (2, 8), (8, 3)])
+def test_the_interval_covers_with_clusters_of_very_different_sizes(large):
+    """Clusters hit as one: every outcome is enumerated."""
+    count, size = large
+    small = 20
+    clusters = np.repeat(np.arange(count + small), [size] * count + [1] * small)
+    outcomes = np.array([(a, b) for a in range(count + 1) for b in range(small + 1)])
+    ends = np.array(
+        [
+            clustered_share(np.repeat([1.0, 0, 1, 0], [a * size, (count - a) * size, b, small - b]), clusters).interval
+            for a, b in outcomes
+        ]
+    )
+    for p in np.linspace(0.002, 0.998, 250):
+        chance = binom.pmf(outcomes[:, 0], count, p) * binom.pmf(outcomes[:, 1], small, p)
+        assert chance[(ends[:, 0] <= p) & (p <= ends[:, 1])].sum() >= 0.95
+
+
+def test_a_large_cluster_widens_the_interval():
+    hits = np.repeat([1.0, 0.0], [60, 40])
+    even, uneven = (clustered_share(hits, at).interval for at in (np.arange(100), np.r_[np.zeros(50, int), 1:51]))
+    assert uneven[0] < even[0] < 0.6 < even[1] < uneven[1]
 
 
 def test_what_is_not_finite_is_null_in_json():

@@ -202,7 +202,7 @@ STABLE = ("steps=3", "optimiser.epsilon=1e-2", "loss.swap=hard", "loss.swap_frac
 
 
 def two_processes(rank, folder):
-    warnings.simplefilter("default")  # as in any process but that of the tests
+    warnings.simplefilter("error")
     torch.set_num_threads(1)
     meeting, patience = f"file://{folder}/meeting", timedelta(seconds=240)
     torch.distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2, timeout=patience)

@@ -7,6 +7,8 @@ from conetheory import contrastive_uniformity, gap
 
 torch = pytest.importorskip("torch", reason="the loss is torch's: pip install 'conetheory[empirical]'")
 
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+
 from empirical.contrastive_loss import clip_loss  # noqa: E402
 from empirical.uniformity_loss import alignment, cross_uniformity, regularised_loss, uniformity  # noqa: E402
 from tests.empirical.torch_pairs import LargestTensor, leaves, pairs, unit_rows  # noqa: E402
@@ -85,6 +87,26 @@ def test_nothing_of_all_pairs_is_held():
     with LargestTensor() as largest:
         regularised_loss(*at, 10.0, cross=1.0, chunk=16).backward()
     assert largest.entries <= 128 * 16
+
+
+class Products(TorchDispatchMode):
+    """While it is entered, `count` grows by each matrix product."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func.overloadpacket in (torch.ops.aten.mm, torch.ops.aten.addmm_)
+        return func(*args, **(kwargs or {}))
+
+
+def test_one_modality_takes_a_product_less_than_two():
+    """Products s, again s for the gradient, and one sum for each modality that has one."""
+    counts = []
+    for rows in (leaves(*pairs(12, 5, 6)), leaves(unit_rows(12, 5, 6)) * 2):
+        with Products() as products:
+            cross_uniformity(*rows, chunk=12).backward()
+        counts.append(products.count)
+    assert counts == [4, 3]
 
 
 def test_bad_input_is_named():

@@ -182,6 +182,30 @@ def test_rows_and_images_that_are_wrong_are_counted(folder):
     assert source.skipped == sum(opened.values()) + len(bad)
 
 
+@pytest.mark.parametrize(
+    ("text", "captions", "reasons"),
+    [
+        ('0.png,zero\n1.png,"one\n2.png,two\n3.png,three\n', ("zero", "two", "three"), {2: 1}),
+        ('0.png,"zero\n1.png,one\n2.png,"two"\n3.png,"three\n', ("one", "two"), {1: 2}),
+        ('0.png,"zero\nand more"\n1.png,"one\n', ("zero and more",), {3: 1}),
+        ('0.png\t"Stop" is a sign\n1.png\t"one"\n2.png\ttwo "2"\n', ("Stop is a sign", "one", 'two "2"'), {}),
+        ('0.png,"he said "hi""\n1.png,one\n', ('he said hi""', "one"), {}),
+    ],
+)
+def test_a_quote_that_is_not_closed_costs_its_line_alone(folder, text, captions, reasons):
+    source = table(folder, text)
+    assert source.captions(np.arange(len(source))) == captions
+    assert source.skip_reasons() == {
+        f"quote that is not closed, first in line {line}": count for line, count in reasons.items()
+    }
+
+
+def test_a_table_of_open_quotes_is_read_in_one_pass(folder):
+    lines = [f'{number % 5}.png,"{number}' for number in range(100_000)]
+    source = table(folder, "\n".join(["0.png,zero", *lines]))
+    assert (len(source), source.skip_reasons()) == (1, {"quote that is not closed, first in line 2": 100_000})
+
+
 @pytest.mark.parametrize("text", ["", "image,caption\n", "\n\n", "nothing but words\n"])
 def test_a_table_without_a_pair_says_so(folder, text):
     with pytest.raises(ValueError, match=r"captions\.csv holds no pair"):
