@@ -123,3 +123,10 @@ def test_bad_input_is_named(change, error, words):
     places = {"source": [0], "removed": [0], "added": [1], "target": [2], "shows": np.eye(4, dtype=bool)}
     with pytest.raises(error, match=words):
         attribute_arithmetic(np.eye(4), np.eye(4), **places | change)
+
+
+def test_queries_in_blocks_are_those_at_once(monkeypatch):
+    images, words, places = world(noise=0.3)
+    whole = attribute_arithmetic(images, words, **places, lambdas=[0.0, 1.0]).found
+    monkeypatch.setattr("empirical.attribute_arithmetic._BLOCK", 7)
+    assert_array_equal(attribute_arithmetic(images, words, **places, lambdas=[0.0, 1.0]).found, whole)

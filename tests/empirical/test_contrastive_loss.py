@@ -13,6 +13,7 @@ from tests.strategies import seeds
 
 torch = pytest.importorskip("torch", reason="the loss is torch's: pip install 'conetheory[empirical]'")
 
+from empirical._pair_blocks import checked_chunk, underflow_margin  # noqa: E402
 from empirical.contrastive_loss import clip_loss  # noqa: E402
 from tests.empirical.torch_pairs import LargestTensor, leaves, pairs, unit_rows  # noqa: E402
 
@@ -262,3 +263,14 @@ def test_nan_stays_nan():
 def test_bad_input_is_named(arguments, options, error, message):
     with pytest.raises(error, match=message):
         clip_loss(*arguments, **options)
+
+
+@pytest.mark.parametrize("real", [torch.float32, torch.float64])
+def test_what_underflows_is_below_the_rounding_of_what_is_kept(real):
+    """A sum that lies by the margin below its shift has lost only terms under eps² of it, and no margin is greater."""
+    found = torch.finfo(real)
+    assert underflow_margin(real) == pytest.approx(math.log(found.eps**2 / found.tiny))
+
+
+def test_a_chunk_has_a_row_however_many_columns_there_are():
+    assert checked_chunk(None, 1 << 40, torch.device("cpu")) == 1

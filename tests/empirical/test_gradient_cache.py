@@ -65,6 +65,22 @@ def test_it_equals_the_plain_backward_with_dropout(dtype, tolerance):
     assert torch.equal(after, then)  # the generator is where one pass leaves it
 
 
+def test_a_loss_may_draw_random_numbers_of_its_own():
+    """They come after those of all chunks, and what follows does not draw them again."""
+
+    def noisy(step):
+        def taken(towers, parts):
+            exact = towers.loss
+            towers.loss = lambda x, y: exact(x, y) * torch.rand((), dtype=x.dtype)
+            return step(towers, parts)
+
+        return gradients(torch.float64, taken)
+
+    (loss, _, after), (expected, _, then) = noisy(cached), noisy(plain)
+    assert torch.equal(loss, expected)
+    assert torch.equal(after, then)
+
+
 def test_the_random_numbers_matter():
     """Without their restoration dropout would differ between the passes, and this is what would be seen."""
 

@@ -78,3 +78,13 @@ def test_bad_input_is_named(change, words):
 def test_labels_of_two_types_are_never_compared():
     with pytest.raises(TypeError, match=r"`test`.*int64.*U1"):
         linear_probe(np.eye(4), [0, 0, 1, 1], test=(np.eye(4), ["0", "0", "1", "1"]))
+
+
+def test_chance_is_the_share_of_the_commonest_class_wherever_its_name_stands():
+    labels = np.array(["a"] * 10 + ["b"] * 30)
+    assert linear_probe(np.random.default_rng(0).standard_normal((40, 4)), labels, rng=0).chance == 0.75
+
+
+def test_a_class_of_two_rows_keeps_one_to_train_on():
+    found = linear_probe(np.eye(4), [0, 0, 1, 1], test_share=0.9, rng=0)
+    assert (found.n_train, found.n_test, found.n_classes) == (2, 2, 2)

@@ -19,8 +19,11 @@ torch = pytest.importorskip("torch", reason="training is torch's: pip install 'c
 pytest.importorskip("transformers", reason="the towers are those of transformers: pip install 'conetheory[empirical]'")
 
 from empirical import train as engine  # noqa: E402
+from empirical.checkpoints import pack, restore  # noqa: E402
+from empirical.config import OptimiserConfig  # noqa: E402
 from empirical.embeddings import load_pairs  # noqa: E402
 from empirical.model import build_model, make_tokens  # noqa: E402
+from empirical.optimiser import make_optimiser, set_learning_rate  # noqa: E402
 from empirical.run_folder import RunFolder, last_checkpoint  # noqa: E402
 from empirical.run_pairs import open_pairs  # noqa: E402
 from empirical.train import TrainingError, train  # noqa: E402
@@ -302,3 +305,45 @@ def test_what_does_not_fit_is_said_before_a_step(tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
         train(small(change), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("decay_all", "gain", "own"), [(False, 1.0, 1.0), (True, 0.95, 0.995)])
+def test_matrices_decay_and_gains_only_where_all_does(decay_all, gain, own):
+    """Without a gradient decay alone moves a parameter, and the objective's at a rate of its own."""
+    model, objective = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LayerNorm(2)), torch.nn.PReLU(init=1.0)
+    for parameter in [*model.parameters(), *objective.parameters()]:
+        torch.nn.init.ones_(parameter)
+        parameter.grad = torch.zeros_like(parameter)
+    config = OptimiserConfig(rate=1.0, decay=0.5, decay_all=decay_all)
+    optimiser = make_optimiser(model, objective, config, temperature_rate=0.1)
+    set_learning_rate(optimiser, 0.1)
+    optimiser.step()
+    found = [parameter.detach().mean().item() for parameter in [*model.parameters(), *objective.parameters()]]
+    assert found == pytest.approx([0.95, gain, gain, gain, own])
+
+
+def test_a_checkpoint_that_lacks_a_tensor_is_refused():
+    model = torch.nn.Linear(3, 2)
+    optimiser = torch.optim.SGD(model.parameters())
+    tensors = pack({"model": model}, optimiser)
+    del tensors["model/bias"]
+    with pytest.raises(ValueError, match=r"the checkpoint's model/bias has shape None, and the model's \(2,\)"):
+        restore(tensors, {"model": model}, optimiser)
+
+
+def test_a_temperature_that_leaps_out_of_its_range_is_brought_back(tmp_path):
+    changes = ("steps=2", "temperature.law=linear", "temperature.rate=1e6", "temperature.clamp=50")
+    found = train(small(*changes), tmp_path).metrics["tau"]
+    assert any(found == pytest.approx(bound, rel=1e-6) for bound in (1 / 50, 1 / 0.01))
+
+
+def test_every_epoch_has_an_order_of_its_own(tmp_path, monkeypatch):
+    asked, read = [], engine.batches
+
+    def seen(*words, start, **options):
+        asked.append((words[-1], start))
+        return read(*words, start=start, **options)
+
+    monkeypatch.setattr(engine, "batches", seen)
+    train(small("batch=800", "steps=5", "log_every=5"), tmp_path)
+    assert asked == [(0, 0), (1, 0), (2, 0)]

@@ -64,11 +64,12 @@ def test_another_description_is_another_set(tmp_path, options):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_shard_of_another_type_is_made_anew(tmp_path):
+@pytest.mark.parametrize("spoil", [lambda images: images.astype(np.float32) / 255, lambda images: images[:-1]])
+def test_a_shard_of_another_type_or_with_fewer_images_is_made_anew(tmp_path, spoil):
     source = Scenes(n=20, size=16)
     folder = cached(source, tmp_path, rows=16).folder
     path = min(folder.glob("*.npy"))
-    np.save(path, np.load(path).astype(np.float32) / 255)
+    np.save(path, spoil(np.load(path)))
     batch = cached(source, tmp_path, rows=16).batch(np.arange(20))
     assert_array_equal(batch.images, source.batch(np.arange(20)).images)
     assert np.load(path).dtype == np.uint8
