@@ -16,6 +16,7 @@ from claims.cli_temperature import LAWS, temperature_law
 __all__ = ["flow"]
 
 _STARTS = ("uniform", "cones")
+_PAIRS, _DIM = 64, 16
 _COLUMNS = ("loss", "gap_norm", "beta", "margin", "matched", "alignment", "uniformity")
 
 
@@ -124,8 +125,10 @@ def flow(
     temperature: Annotated[
         float, typer.Option(parser=real_number, help="Temperature τ at time 0, such as 0.07 or 1/14.")
     ] = 0.07,
-    pairs: Annotated[int, typer.Option(parser=count_from(2), help="Pairs, all in one batch.")] = 64,
-    dim: Annotated[int, typer.Option(parser=count_from(2), help="Dimension.")] = 16,
+    pairs: Annotated[
+        int | None, typer.Option(parser=count_from(2), help="Pairs, all in one batch.", show_default=str(_PAIRS))
+    ] = None,
+    dim: Annotated[int | None, typer.Option(parser=count_from(2), help="Dimension.", show_default=str(_DIM))] = None,
     start: Annotated[str, typer.Option(help=f"Where the rows start: {' or '.join(_STARTS)}.")] = "cones",
     half_angle_deg: Annotated[
         float, typer.Option(parser=real_number, help="Degrees between the rows of a cone and its axis.")
@@ -180,7 +183,10 @@ def flow(
 
     beta0 = 1 / positive_number("--temperature", temperature)
     chosen = temperature_law(law, law_scale, temperature, end_temperature, horizon)
-    draw = _drawn(start, pairs, dim, half_angle_deg, axes_angle_deg)
+    for name, given in (("--pairs", pairs), ("--dim", dim)):
+        if embeddings and given:
+            raise ValueError(f"`{name}` must be left to `--embeddings`, which has its own, got {given}.")
+    draw = _drawn(start, pairs or _PAIRS, dim or _DIM, half_angle_deg, axes_angle_deg)
     starts, when = _starts(draw, embeddings or [], mismatched, seeds, seed), _times(times)
     options = {
         "frozen": _frozen(frozen),

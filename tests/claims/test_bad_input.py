@@ -132,6 +132,7 @@ def refused(conetheory, tmp_path, monkeypatch):
         ("simulate flow --law cosine", ["--law", "alternating", "'cosine'"]),
         ("simulate flow --law straight --horizon 0", ["--horizon", "0.0"]),
         ("simulate flow --embeddings nowhere.npy", ["nowhere.npy"]),
+        ("simulate flow --embeddings nowhere.npy --dim 8", ["--dim", "--embeddings", "8"]),
         ("simulate flow --temperature 1e9 --law linear --pairs 4 --times 1", ["scale", "0"]),
         ("simulate flow --temperature 1e-9 --pairs 4 --times 1", ["scale", "underflow"]),
         ("simulate descent --seeds 1", ["--seeds", "1"]),

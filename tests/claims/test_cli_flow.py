@@ -116,7 +116,6 @@ def test_flow_from_a_file_with_frozen_coordinates(conetheory, tmp_path):
         (("--law", "alternating", "--horizon", -1), "--horizon"),
         (("--seeds", 0), "--seeds"),
         (("--jobs", 0), "--jobs"),
-        (("--embeddings", "nowhere.npy"), "nowhere.npy"),
         (("--precision", "half"), "half"),
     ],
 )
