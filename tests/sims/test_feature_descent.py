@@ -52,24 +52,27 @@ def naive_gradient(x, y, beta, plan, rng):
     return grad_x, grad_y, slope
 
 
-def naive_descent(x, y, plan, epochs, rng):
-    x, y, order, nu = x.copy(), y.copy(), np.arange(len(x)), plan.law.nu(plan.beta0)
-    for _ in range(epochs):
+def naive_descent(x, y, plan, epochs, rng, schedule=None):
+    """Descend with the temperature of the plan's law, or with `schedule`, logit scales by the epoch."""
+    x, y, order, nu = x.copy(), y.copy(), np.arange(len(x)), None if schedule else plan.law.nu(plan.beta0)
+    for epoch in range(epochs):
         if plan.batch < len(x):
             for i in range(len(x) - 1, 0, -1):
                 k = int(rng.random() * (i + 1))
                 order[i], order[k] = order[k], order[i]
-        for chosen in order.reshape(-1, plan.batch):
-            beta = float(plan.law.beta(nu))
+        for step, chosen in enumerate(order.reshape(-1, plan.batch)):
+            beta = schedule(epoch + step * plan.batch / len(x)) if schedule else float(plan.law.beta(nu))
             *gradients, slope = naive_gradient(x[chosen], y[chosen], beta, plan, rng)
             for rows, gradient in zip((x, y), gradients, strict=True):
                 at = rows[chosen]
                 force = 2 * plan.batch * (gradient - np.sum(gradient * at, axis=1, keepdims=True) * at)
                 at = at - plan.learning_rate * force
                 rows[chosen] = at / np.linalg.norm(at, axis=1, keepdims=True)
+            if schedule:
+                continue
             share = plan.batch / len(x)
             nu = nu - share * plan.temperature_rate * plan.learning_rate * float(plan.law.slope(beta)) * slope
-    return x, y, float(plan.law.beta(nu))
+    return x, y, beta if schedule else float(plan.law.beta(nu))
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 20.0, 300.0])
@@ -114,6 +117,7 @@ def test_seeds_do_not_depend_on_workers_or_on_records():
     two = sample_descents(lambda rng: start(rng=rng), plan, [0, 2, 5], 5, rng=3, workers=2)
     assert_array_equal(one.gap_norm[:, 0], two.gap_norm[:, 2])
     assert len(set(one.gap_norm[:, 0])) == 5
+    assert len(set(two.margin[:, 0])) == 5  # every seed has a start of its own
 
 
 def test_a_schedule_is_followed_within_an_epoch():
@@ -122,8 +126,11 @@ def test_a_schedule_is_followed_within_an_epoch():
     start = uniform_start(8, 4, rng=0)
     found = feature_descent(start.x, start.y, plan, [0, 5, 10, 20], rng=0)
     assert_allclose(1 / found.beta, [0.1, 0.15, 0.2, 0.2])
-    fixed = DescentPlan(law=fixed_law(), beta0=10.0, batch=4, learning_rate=0.05)
-    assert not np.allclose(found.x, feature_descent(start.x, start.y, fixed, [20], rng=0).x)
+    x, y, _ = naive_descent(
+        start.x, start.y, plan, 20, np.random.default_rng(0), lambda epoch: 1 / min(0.1 + 0.01 * epoch, 0.2)
+    )
+    assert_allclose(found.x, x, atol=1e-12)
+    assert_allclose(found.y, y, atol=1e-12)
     assert_allclose(1 / alternating_temperature(0.1, 0.4, 8.0, cycles=2).schedule(2.0), 0.4)
 
 
@@ -165,8 +172,10 @@ def test_bad_arguments_are_named():
         sample_descents(lambda rng: start, plan, [1], 0)
 
 
-def test_a_scale_out_of_range_is_an_error():
-    plan = DescentPlan(law=exponential_law(), temperature_rate=1e6, **PLAN)
+@pytest.mark.parametrize(("law", "sign"), [(exponential_law(), 1), (linear_law(), -1)])
+def test_a_scale_out_of_range_is_an_error(law, sign):
+    """Above 300 where pairs match; below 0, with the linear law, where each text is opposite to its image."""
+    plan = DescentPlan(law=law, temperature_rate=1e6, **PLAN)
     rows = np.vstack([np.eye(2), -np.eye(2)])
     with pytest.raises(ConvergenceError, match="logit scale"):
-        feature_descent(rows, rows, plan, [50])
+        feature_descent(rows, sign * rows, plan, [50])
