@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from conetheory.mismatch import circle_points, critical_scale
 from conetheory.mismatch_phases import (
+    _finite_slope,
     arc_critical_scales,
     neighbour_swaps,
     shuffled_critical_scale,
@@ -58,6 +59,17 @@ def test_finite_n_approaches_the_limit_at_rate_one_over_n():
         distance.append(n * (law.limit - law.mean))
         assert law.deviation * np.sqrt(n) == pytest.approx(np.sqrt(0.5 / 3) / 0.19340769, rel=1e-2)
     assert_allclose(distance, distance[-1], rtol=0.02)
+
+
+@pytest.mark.parametrize(("dim", "n", "scale"), [(3, 16, 1.0), (8, 64, 4.0)])
+def test_slope_of_finite_n_is_that_of_drawn_directions(dim, n, scale):
+    """The mean of the slope of ln(e^s + sum_j e^(s c_j)); what the expansion leaves out is of order 1/n²."""
+    drawn = np.random.default_rng(0).standard_normal((20_000, n - 1, dim))
+    cosines = drawn[..., 0] / np.linalg.norm(drawn, axis=-1)
+    weights = np.exp(scale * cosines)
+    slopes = (np.exp(scale) + (cosines * weights).sum(axis=1)) / (np.exp(scale) + weights.sum(axis=1))
+    error = slopes.std() / np.sqrt(len(slopes))
+    assert abs(slopes.mean() - _finite_slope(dim, n, scale)) < 4.5 * error + 1 / (4 * n**2)
 
 
 @pytest.mark.parametrize(("dim", "n", "moving"), [(3, 32, 16), (8, 32, 8), (32, 32, 16)])
