@@ -15,21 +15,21 @@ torch = pytest.importorskip("torch", reason="the loss is torch's: pip install 'c
 
 from empirical._pair_blocks import checked_chunk, underflow_margin  # noqa: E402
 from empirical.contrastive_loss import clip_loss  # noqa: E402
-from tests.empirical.torch_pairs import LargestTensor, leaves, pairs, unit_rows  # noqa: E402
+from tests.empirical.torch_pairs import LargestTensor, leaves, on_every_device, pairs, unit_rows  # noqa: E402
 
 
-def check_parity(x, y, beta, *, tolerance=1e-12, **options):
+def check_parity(x, y, beta, *, tolerance=1e-12, device="cpu", **options):
     """Compare value and gradients with those of conetheory, which are right to a few eps times 1 + β."""
     expected = contrastive_gradient(
         x.double().numpy(), y.double().numpy(), 1 / beta, direction=options.get("direction", "symmetric")
     )
-    x, y, scale = leaves(x, y, torch.tensor(beta, dtype=x.dtype))
+    x, y, scale = leaves(*(each.to(device) for each in (x, y, torch.tensor(beta, dtype=x.dtype))))
     loss = clip_loss(x, y, scale, **options)
     loss.backward()
     np.testing.assert_allclose(loss.item(), expected.loss, rtol=tolerance, atol=0)
     for found, exact in ((x.grad, expected.gradient_x), (y.grad, expected.gradient_y)):
         assert found.dtype == x.dtype
-        np.testing.assert_allclose(found.double().numpy(), exact, rtol=0, atol=tolerance * np.abs(exact).max())
+        np.testing.assert_allclose(found.double().cpu().numpy(), exact, rtol=0, atol=tolerance * np.abs(exact).max())
     slope = abs(expected.scale_slope) + expected.loss
     np.testing.assert_allclose(beta * scale.grad.item(), expected.scale_slope, rtol=0, atol=tolerance * slope)
 
@@ -50,10 +50,11 @@ def test_value_and_gradient_are_those_of_conetheory(seed, n, dim, beta, chunk, d
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize(("matched", "shift"), [(0.5, 0.0), (0.5, 1.0), (0.9, 0.3)])
-def test_parity_to_twelve_digits(direction, matched, shift):
+@on_every_device
+def test_parity_to_twelve_digits(device, direction, matched, shift):
     x, y = pairs(50, 16, 3, matched=matched, shift=shift)
     for beta in (1.0, 14.3, 100.0):
-        check_parity(x, y, beta, direction=direction, chunk=7)
+        check_parity(x, y, beta, device=device, direction=direction, chunk=7)
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)

@@ -13,7 +13,7 @@ from empirical.separability import linear_separability
 torch = pytest.importorskip("torch", reason="the metrics are torch's: pip install 'conetheory[empirical]'")
 
 from empirical.held_out import DEFINITIONS, KS, held_out_metrics  # noqa: E402
-from tests.empirical.torch_pairs import LargestTensor, pairs, unit_rows  # noqa: E402
+from tests.empirical.torch_pairs import LargestTensor, on_every_device, pairs, unit_rows  # noqa: E402
 
 BETA = 30.0
 
@@ -55,10 +55,11 @@ def expected_of(x, y):
     [(torch.float32, 1e-5, None), (torch.float32, 1e-5, 17), (torch.float64, 1e-11, 100), (torch.bfloat16, 1e-5, None)],
 )
 @pytest.mark.parametrize(("matched", "shift"), [(0.5, 0.0), (0.8, 1.0), (0.45, 0.4)])
-def test_metrics_are_those_of_conetheory(dtype, tolerance, chunk, matched, shift):
+@on_every_device
+def test_metrics_are_those_of_conetheory(device, dtype, tolerance, chunk, matched, shift):
     x, y = pairs(200, 16, 1, matched=matched, shift=shift, dtype=dtype)
     x = 3 * x  # rows are normalised by the metrics
-    found, expected = held_out_metrics(x, y, BETA, chunk=chunk), expected_of(x, y)
+    found, expected = held_out_metrics(x.to(device), y.to(device), BETA, chunk=chunk), expected_of(x, y)
     assert 0 < expected["matched_fraction"] < 1
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, abs=tolerance), name

@@ -347,3 +347,11 @@ def test_every_epoch_has_an_order_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "batches", seen)
     train(small("batch=800", "steps=5", "log_every=5"), tmp_path)
     assert asked == [(0, 0), (1, 0), (2, 0)]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_run_on_a_gpu_repeats_in_distribution(whole, tmp_path, precision):
+    found = train(small("device=cuda", f"precision={precision}"), tmp_path)
+    assert found.repeats == "distribution"
+    assert found.metrics["loss"] == pytest.approx(whole[0].metrics["loss"], rel=0.05)

@@ -1,5 +1,6 @@
 """Paired unit rows for the tests of losses, and an eye on the size of what torch allocates."""
 
+import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 
@@ -23,6 +24,11 @@ def pairs(n, dim, seed, *, matched=0.5, shift=0.0, dtype=torch.float64):
 def leaves(*tensors):
     """Copies that collect a gradient."""
     return [tensor.detach().clone().requires_grad_() for tensor in tensors]
+
+
+_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
+on_every_device = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=_GPU)])
+"""Run a test on the processor, and on a GPU where there is one."""
 
 
 class LargestTensor(TorchFunctionMode):
